@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libqmp: a client of the QEMU Machine Protocol on a unix socket, on json-c.
+ * It uses nothing else of vmguard and can be taken out as it is.
+ *
+ * One struct qmp belongs to one thread at a time. Every call has a time limit in
+ * milliseconds and none waits beyond it: a frozen QEMU is -ETIMEDOUT, never a hang. After
+ * -ETIMEDOUT the connection still works: a late reply is recognised by its id and dropped.
+ * Events that arrive while a reply is awaited are queued, in order, for qmp_event().
+ *
+ * Source: QEMU docs/interop/qmp-spec.rst.
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct qmp;
+
+/* What went wrong: fixed size, nothing to free. */
+struct qmp_error {
+	int code;	/* negative errno; -EREMOTEIO where QEMU itself refused the command */
+	char class[48]; /* QEMU's class ("GenericError", "CommandNotFound"), "" where not QEMU */
+	char text[384]; /* one sentence; for -EREMOTEIO QEMU's own description */
+};
+
+struct qmp_event {
+	char name[64];		  /* "MIGRATION" */
+	struct json_object *data; /* may be NULL; released by qmp_event_clear() */
+	int64_t time_us; /* QEMU's own stamp, microseconds since 1970; -1 where it has none */
+};
+
+enum {
+	QMP_OOB = 1, /* `exec-oob`: runs even while another command hangs; needs qmp_has_oob() */
+};
+
+/*
+ * Connects, reads the greeting, negotiates capabilities (out-of-band where offered).
+ * -ENOENT, -ECONNREFUSED (nobody listens), -ETIMEDOUT (another client holds the monitor),
+ * -EPROTO (not a QMP server).
+ */
+int qmp_connect(const char *path, int limit_ms, struct qmp **q, struct qmp_error *e);
+/* The same on a connected socket, which qmp owns from here, also on failure. */
+int qmp_attach(int fd, int limit_ms, struct qmp **q, struct qmp_error *e);
+void qmp_close(struct qmp *q); /* accepts NULL */
+
+/* QEMU's version from the greeting as "7.2.22"; valid until qmp_close(). */
+const char *qmp_version(const struct qmp *q);
+bool qmp_has_oob(const struct qmp *q);
+/* Process id of the peer (SO_PEERCRED), or -1. */
+pid_t qmp_peer_pid(const struct qmp *q);
+/* For poll(): readable when qmp_event() may have something. Do not read from it. */
+int qmp_fd(const struct qmp *q);
+
+struct qmp_command {
+	const char *name;
+	struct json_object *arguments; /* may be NULL; qmp_execute() always releases it */
+	int pass_fd;	/* sent along with SCM_RIGHTS where >= 0; stays the caller's */
+	unsigned flags; /* QMP_OOB or 0 */
+	int limit_ms;
+};
+
+/*
+ * Runs a command and waits for its reply. *result (may be NULL) gets the "return" value, which
+ * the caller releases with json_object_put(). -EREMOTEIO, -ETIMEDOUT, -ECONNRESET (QEMU closed
+ * the socket), -EPROTO (malformed reply: the connection is unusable from then on).
+ */
+int qmp_execute(struct qmp *q, const struct qmp_command *c, struct json_object **result,
+		struct qmp_error *e);
+
+/*
+ * The next event, waiting at most limit_ms (0: only what is here). 1: *event is filled,
+ * clear it; 0: none came; else an error as for qmp_execute().
+ */
+int qmp_event(struct qmp *q, int limit_ms, struct qmp_event *event, struct qmp_error *e);
+void qmp_event_clear(struct qmp_event *event);

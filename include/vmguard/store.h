@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A store keeps one image a guest. An image is an array of segments (4 MiB, the
+ * size of a RADOS object) with commits:
+ *
+ *	head          0 1 2 3 4 5 6 …      written and discarded by ONE writer
+ *	              | | |   |
+ *	commit        a frozen view of every segment at that moment, read by anyone
+ *
+ * What a commit shows never changes, whatever is written to the head later. What
+ * was written but not committed when a writer died is nobody's: the next writer
+ * overwrites or discards it.
+ *
+ * The store knows nothing of pages; image/ gives the segments their meaning.
+ * Two backends: `dir` (dir.c) and `rbd` (rbd.c). URIs:
+ *
+ *	dir:PATH
+ *	rbd:POOL[/IMAGE-PREFIX][?conf=FILE&id=USER&timeout=SECONDS]
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmguard/fault.h"
+#include "vmguard/scope.h"
+
+enum {
+	STORE_SEGMENT_BYTES = 4 << 20,
+	STORE_NAME_BYTES = 65, /* of a guest, with NUL */
+};
+
+/* Names a commit; on the store "ckpt-<epoch>-<number>". Numbers rise, epochs never fall. */
+struct checkpoint_id {
+	uint64_t epoch;
+	uint64_t number;
+};
+
+/*
+ * One segment on its way to the store. The caller owns it and the data, both stay
+ * untouched from store_write() until `done` is called, which is exactly once and from
+ * any thread: it must only post. `bytes` <= STORE_SEGMENT_BYTES; what a segment holds
+ * beyond it is undefined.
+ */
+struct store_write {
+	uint64_t segment;
+	const void *data;
+	size_t bytes;
+	void (*done)(struct store_write *w, int result); /* 0 or a negative errno */
+};
+
+enum store_mode {
+	STORE_READ,  /* one commit, or only the list of them; many at once */
+	STORE_WRITE, /* the head; one writer at a time, the image is made if it is not there */
+};
+
+struct store;
+struct store_image;
+
+/*
+ * Every call may block for as long as the store's time limit and then fails with
+ * -ETIMEDOUT; none hangs. Calls on one store_image may come from several threads at
+ * once except image_close, commit and remove.
+ */
+struct store_ops {
+	const char *name;
+
+	/* `location` is the URI after "name:". -ENOENT, -EINVAL (says what is wrong with it). */
+	int (*open)(const char *location, struct store **s, struct fault *f);
+	/* All images and commits are closed before. */
+	void (*close)(struct store *s);
+
+	/* Calls `each` for every guest that has an image, in no order, until it fails. */
+	int (*list)(struct store *s, int (*each)(void *context, const char *guest), void *context,
+		    struct fault *f);
+
+	/*
+	 * STORE_READ: `at` is the commit to read, or NULL for checkpoints() alone; -ENOENT.
+	 * STORE_WRITE: `at` is NULL. -EBUSY names who else writes.
+	 */
+	int (*image_open)(struct store *s, const char *guest, enum store_mode mode,
+			  const struct checkpoint_id *at, struct store_image **image,
+			  struct fault *f);
+	/* Waits for the writes under way. Uncommitted segments are nobody's afterwards. */
+	void (*image_close)(struct store_image *image);
+
+	/* The commits, oldest first. The caller frees *ids. */
+	int (*checkpoints)(struct store_image *image, struct checkpoint_id **ids, size_t *count,
+			   struct fault *f);
+
+	/* Room for segments 0 … segments-1 before they are written. Never shrinks. */
+	int (*reserve)(struct store_image *image, uint64_t segments, struct fault *f);
+
+	/* Starts a write; errors come through w->done alone. */
+	void (*write)(struct store_image *image, struct store_write *w);
+
+	/* Reads from the commit (STORE_READ) or the head. -EIO where the segment is shorter. */
+	int (*read)(struct store_image *image, uint64_t segment, size_t offset, void *buffer,
+		    size_t bytes, struct fault *f);
+
+	/* Frees segments of the head; commits keep theirs. Unwritten ones may be among them. */
+	int (*discard)(struct store_image *image, uint64_t first, uint64_t count, struct fault *f);
+
+	/* Makes finished writes durable. No write may be under way. */
+	int (*flush)(struct store_image *image, struct fault *f);
+
+	/*
+	 * Freezes the head under this id. No write may be under way. Durable when it returns 0;
+	 * until then the previous commit stays the last one. -EEXIST.
+	 */
+	int (*commit)(struct store_image *image, struct checkpoint_id id, struct fault *f);
+
+	/* Forgets one commit and frees what only it needed; STORE_WRITE. -ENOENT, -EBUSY. */
+	int (*remove)(struct store_image *image, struct checkpoint_id id, struct fault *f);
+
+	/* Forgets a guest with all commits. -ENOENT, -EBUSY while anyone has it open. */
+	int (*image_remove)(struct store *s, const char *guest, struct fault *f);
+};
+
+/* Backends embed these first. */
+struct store {
+	const struct store_ops *ops;
+	char uri[512]; /* as given, for messages */
+};
+
+struct store_image {
+	const struct store_ops *ops;
+	char guest[STORE_NAME_BYTES];
+};
+
+extern const struct store_ops store_dir_ops;
+extern const struct store_ops store_rbd_ops;
+
+/* Opens the store a URI names. The caller closes it. -EINVAL lists the kinds there are. */
+int store_open(const char *uri, struct store **s, struct fault *f);
+void store_close(struct store *s); /* accepts NULL */
+SCOPE_CLOSER(store_close, struct store)
+
+/* [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 characters; -EINVAL says what is wrong. */
+int store_check_name(const char *guest, struct fault *f);
+
+enum { CHECKPOINT_NAME_BYTES = 48 };
+void checkpoint_name(struct checkpoint_id id, char name[CHECKPOINT_NAME_BYTES]);
+/* Whether `name` is a checkpoint's; foreign names are not an error. */
+bool checkpoint_parse(const char *name, struct checkpoint_id *id);
+/* <0, 0, >0 as strcmp: by number, then by epoch. */
+int checkpoint_compare(const void *a, const void *b);
+
+void store_image_close(struct store_image *image); /* accepts NULL */
+SCOPE_CLOSER(store_image_close, struct store_image)
+
+static inline int store_list(struct store *s, int (*each)(void *, const char *), void *context,
+			     struct fault *f)
+{
+	return s->ops->list(s, each, context, f);
+}
+
+static inline int store_image_open(struct store *s, const char *guest, enum store_mode mode,
+				   const struct checkpoint_id *at, struct store_image **image,
+				   struct fault *f)
+{
+	return s->ops->image_open(s, guest, mode, at, image, f);
+}
+
+static inline int store_checkpoints(struct store_image *image, struct checkpoint_id **ids,
+				    size_t *count, struct fault *f)
+{
+	return image->ops->checkpoints(image, ids, count, f);
+}
+
+static inline int store_reserve(struct store_image *image, uint64_t segments, struct fault *f)
+{
+	return image->ops->reserve(image, segments, f);
+}
+
+static inline void store_write(struct store_image *image, struct store_write *w)
+{
+	image->ops->write(image, w);
+}
+
+static inline int store_read(struct store_image *image, uint64_t segment, size_t offset,
+			     void *buffer, size_t bytes, struct fault *f)
+{
+	return image->ops->read(image, segment, offset, buffer, bytes, f);
+}
+
+static inline int store_discard(struct store_image *image, uint64_t first, uint64_t count,
+				struct fault *f)
+{
+	return image->ops->discard(image, first, count, f);
+}
+
+static inline int store_flush(struct store_image *image, struct fault *f)
+{
+	return image->ops->flush(image, f);
+}
+
+static inline int store_commit(struct store_image *image, struct checkpoint_id id, struct fault *f)
+{
+	return image->ops->commit(image, id, f);
+}
+
+static inline int store_remove(struct store_image *image, struct checkpoint_id id, struct fault *f)
+{
+	return image->ops->remove(image, id, f);
+}
+
+static inline int store_image_remove(struct store *s, const char *guest, struct fault *f)
+{
+	return s->ops->image_remove(s, guest, f);
+}
