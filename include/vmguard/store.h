@@ -7,9 +7,9 @@
  *	              | | |   |
  *	commit        a frozen view of every segment at that moment, read by anyone
  *
- * What a commit shows never changes, whatever is written to the head later. What
- * was written but not committed when a writer died is nobody's: the next writer
- * overwrites or discards it.
+ * What a commit shows never changes, whatever is written to the head later. The head
+ * starts with the segments of the last commit that can be read; what was written after
+ * it when a writer died is nobody's: the next one overwrites or discards it.
  *
  * The store knows nothing of pages; image/ gives the segments their meaning.
  * Two backends: `dir` (dir.c) and `rbd` (rbd.c). URIs:
@@ -40,14 +40,15 @@ struct checkpoint_id {
 /*
  * One segment on its way to the store. The caller owns it and the data, both stay
  * untouched from store_write() until `done` is called, which is exactly once and from
- * any thread: it must only post. `bytes` <= STORE_SEGMENT_BYTES; what a segment holds
- * beyond it is undefined.
+ * any thread: it must only post, and may free the write. `bytes` <= STORE_SEGMENT_BYTES;
+ * what a segment holds beyond it is undefined.
  */
 struct store_write {
 	uint64_t segment;
 	const void *data;
 	size_t bytes;
 	void (*done)(struct store_write *w, int result); /* 0 or a negative errno */
+	struct store_write *next;			 /* the store's, while under way */
 };
 
 enum store_mode {
@@ -95,7 +96,10 @@ struct store_ops {
 	/* Starts a write; errors come through w->done alone. */
 	void (*write)(struct store_image *image, struct store_write *w);
 
-	/* Reads from the commit (STORE_READ) or the head. -EIO where the segment is shorter. */
+	/*
+	 * Reads from the commit (STORE_READ) or the head. What was never written reads as
+	 * anything or is -EIO.
+	 */
 	int (*read)(struct store_image *image, uint64_t segment, size_t offset, void *buffer,
 		    size_t bytes, struct fault *f);
 
@@ -107,11 +111,15 @@ struct store_ops {
 
 	/*
 	 * Freezes the head under this id. No write may be under way. Durable when it returns 0;
-	 * until then the previous commit stays the last one. -EEXIST.
+	 * until then the previous commit stays the last one. -EEXIST; -ESTALE where it would not
+	 * follow the last one; -ESHUTDOWN: another writer has taken over, close the image.
 	 */
 	int (*commit)(struct store_image *image, struct checkpoint_id id, struct fault *f);
 
-	/* Forgets one commit and frees what only it needed; STORE_WRITE. -ENOENT, -EBUSY. */
+	/*
+	 * Forgets one commit and frees what only it needed; STORE_WRITE. -ENOENT. -EBUSY: someone
+	 * reads it (dir), or an RBD clone needs it.
+	 */
 	int (*remove)(struct store_image *image, struct checkpoint_id id, struct fault *f);
 
 	/* Forgets a guest with all commits. -ENOENT, -EBUSY while anyone has it open. */
@@ -146,6 +154,9 @@ void checkpoint_name(struct checkpoint_id id, char name[CHECKPOINT_NAME_BYTES]);
 bool checkpoint_parse(const char *name, struct checkpoint_id *id);
 /* <0, 0, >0 as strcmp: by number, then by epoch. */
 int checkpoint_compare(const void *a, const void *b);
+/* For backends: whether `id` may follow `ids`, oldest first. -EEXIST, -ESTALE. */
+int checkpoint_check_next(struct checkpoint_id id, const struct checkpoint_id *ids, size_t count,
+			  struct fault *f);
 
 void store_image_close(struct store_image *image); /* accepts NULL */
 SCOPE_CLOSER(store_image_close, struct store_image)
