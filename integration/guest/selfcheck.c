@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The program of the Linux guest: writes its memory as fast as it can and proves on every
+ * write that the memory is still what it wrote last. It runs as /init of an initramfs
+ * without kernel modules, so it must never depend on a device but the console.
+ *
+ *	version table:  | v0 | v1 | v2 | …             what each page must hold
+ *	pages:          | f(0,v0,·) | f(1,v1,·) | …    512 words of (page, version)
+ *
+ * Every writer owns a range of pages: pick one (every second in order, the others by
+ * chance), verify it against the table, write version + 1. The sum of a writer's versions
+ * must equal the writes that it counted, so a part of memory that is old as a whole,
+ * table included, is noticed by the next full pass.
+ *
+ * On the console:
+ *	selfcheck pages P threads T                   once, after the first writing
+ *	tick N writes W pages P ok gap G              every second; G: see turn_timed
+ *	verify N pages P ok                           a full pass: every VERIFY ticks, or on the
+ *	                                              letter v from the console
+ *	BAD …                                         a wrong page; the guest powers off
+ *
+ * Arguments, after "--" on the kernel's command line: mib= (memory to write), threads=,
+ * nodes= (spread over so many NUMA nodes), rate= (writes a second and thread, 0: no limit),
+ * verify= (ticks between full passes, 0: only when asked).
+ */
+#include <linux/mempolicy.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/reboot.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE_BYTES 4096
+#define PAGE_WORDS (PAGE_BYTES / sizeof(uint64_t))
+#define NS_PER_SECOND 1000000000LL
+#define THREADS_MAX 64
+/* Every so many versions a page is all zero: snapshots treat such pages differently. */
+#define ZERO_EVERY 16
+
+struct writer {
+	pthread_t thread;
+	unsigned int cpu;
+	uint64_t first; /* pages [first, end) are this writer's */
+	uint64_t end;
+	uint64_t next; /* of the pages taken in order */
+	uint64_t random;
+	int64_t last_turn_ns;
+	_Atomic uint64_t writes;
+	_Atomic int64_t gap_ns;	   /* greatest since the main loop took it */
+	_Atomic uint64_t verified; /* the last full pass done */
+};
+
+static struct {
+	uint64_t mib;
+	uint64_t threads;
+	uint64_t nodes;
+	uint64_t rate;
+	uint64_t verify;
+} options = {.mib = 64, .threads = 1, .verify = 5};
+
+static uint64_t *memory;
+static uint32_t *versions;
+static uint64_t pages;
+static struct writer writers[THREADS_MAX];
+static _Atomic uint64_t pass_wanted;
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * NS_PER_SECOND + t.tv_nsec;
+}
+
+/* One write, so that lines of several threads do not mix. */
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+	char line[200];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (write(STDOUT_FILENO, line, (size_t)length) != length)
+		abort();
+}
+
+static void power_off(void)
+{
+	fsync(STDOUT_FILENO);
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+static uint64_t word_of(uint64_t page, uint32_t version, uint64_t word)
+{
+	if (version % ZERO_EVERY == 0)
+		return 0;
+	return (page * 0x9e3779b97f4a7c15ULL ^ version * 0xc2b2ae3d27d4eb4fULL) +
+	       word * 0x165667b19e3779f9ULL;
+}
+
+static void page_verify(uint64_t page)
+{
+	const uint64_t *words = memory + page * PAGE_WORDS;
+	uint32_t version = versions[page];
+
+	for (uint64_t i = 0; i < PAGE_WORDS; i++) {
+		if (words[i] == word_of(page, version, i))
+			continue;
+		say("BAD page %llu expected %u: word %llu is %#llx\n", (unsigned long long)page,
+		    version, (unsigned long long)i, (unsigned long long)words[i]);
+		power_off();
+	}
+}
+
+static void page_write(uint64_t page)
+{
+	uint64_t *words = memory + page * PAGE_WORDS;
+	uint32_t version = ++versions[page];
+
+	for (uint64_t i = 0; i < PAGE_WORDS; i++)
+		words[i] = word_of(page, version, i);
+}
+
+/* The full pass of one writer: every page, and the sum of what they should hold. */
+static void writer_verify(struct writer *w)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t page = w->first; page < w->end; page++) {
+		page_verify(page);
+		sum += versions[page];
+	}
+	if (sum == w->writes)
+		return;
+	say("BAD page %llu expected %llu: the versions from here add up to %llu\n",
+	    (unsigned long long)w->first, (unsigned long long)w->writes, (unsigned long long)sum);
+	power_off();
+}
+
+static uint64_t writer_pick(struct writer *w)
+{
+	uint64_t x = w->random;
+
+	if (w->writes % 2 == 0) {
+		w->next = w->next + 1 < w->end ? w->next + 1 : w->first;
+		return w->next;
+	}
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	w->random = x;
+	return w->first + x % (w->end - w->first);
+}
+
+/*
+ * The time from one turn of a writer to its next is time in which its vCPU did not run it:
+ * a stall on a write fault is seen here. The guest's clock stands still while the whole
+ * machine is stopped, so that pause is not.
+ */
+static void turn_timed(struct writer *w)
+{
+	int64_t now = now_ns();
+	int64_t gap = now - w->last_turn_ns;
+
+	if (gap > w->gap_ns)
+		w->gap_ns = gap;
+	w->last_turn_ns = now;
+}
+
+/* Sleeps where the writer is ahead of its rate; does not count as a gap. */
+static void turn_paced(struct writer *w, int64_t start_ns, uint64_t turns)
+{
+	int64_t due = start_ns + (int64_t)(turns * (uint64_t)NS_PER_SECOND / options.rate);
+	struct timespec t = {.tv_sec = due / NS_PER_SECOND, .tv_nsec = due % NS_PER_SECOND};
+
+	if (due < now_ns() + 1000000)
+		return;
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+	w->last_turn_ns = now_ns();
+}
+
+static void *writer_run(void *arg)
+{
+	struct writer *w = arg;
+	cpu_set_t cpus;
+	int64_t start;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(w->cpu, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus); /* fewer CPUs than threads: runs anywhere */
+	for (uint64_t page = w->first; page < w->end; page++, w->writes++)
+		page_write(page);
+	w->verified = 1;
+
+	start = w->last_turn_ns = now_ns();
+	for (uint64_t turns = 1;; turns++) {
+		uint64_t page = writer_pick(w);
+		uint64_t wanted = pass_wanted;
+
+		page_verify(page);
+		page_write(page);
+		w->writes++;
+		turn_timed(w);
+		if (options.rate)
+			turn_paced(w, start, turns);
+		if (wanted == w->verified)
+			continue;
+		writer_verify(w);
+		w->verified = wanted;
+		w->last_turn_ns = now_ns();
+	}
+	return NULL;
+}
+
+static void wait_for_writers(uint64_t pass)
+{
+	const struct timespec t = {.tv_nsec = 1000000};
+
+	for (uint64_t i = 0; i < options.threads; i++)
+		while (writers[i].verified != pass)
+			nanosleep(&t, NULL);
+}
+
+static void writers_start(void)
+{
+	pass_wanted = 1; /* what the first writing counts as */
+	for (uint64_t i = 0; i < options.threads; i++) {
+		struct writer *w = &writers[i];
+
+		w->cpu = (unsigned int)i;
+		w->first = w->next = pages * i / options.threads;
+		w->end = pages * (i + 1) / options.threads;
+		w->random = 0x2545f4914f6cdd1dULL + i;
+		if (pthread_create(&w->thread, NULL, writer_run, w)) {
+			say("BAD no thread %llu\n", (unsigned long long)i);
+			power_off();
+		}
+	}
+	wait_for_writers(1);
+}
+
+static void *allocate(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long nodes = (1UL << options.nodes) - 1;
+
+	if (p == MAP_FAILED ||
+	    (nodes && syscall(SYS_mbind, p, bytes, MPOL_INTERLEAVE, &nodes, 64UL, 0UL))) {
+		say("BAD no memory: %zu bytes on %llu nodes\n", bytes,
+		    (unsigned long long)options.nodes);
+		power_off();
+	}
+	return p;
+}
+
+static void options_read(int argc, char **argv)
+{
+	const struct {
+		const char *name;
+		uint64_t *value;
+	} names[] = {{"mib=", &options.mib},
+		     {"threads=", &options.threads},
+		     {"nodes=", &options.nodes},
+		     {"rate=", &options.rate},
+		     {"verify=", &options.verify}};
+
+	for (int i = 1; i < argc; i++)
+		for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++)
+			if (!strncmp(argv[i], names[n].name, strlen(names[n].name)))
+				*names[n].value =
+					strtoull(argv[i] + strlen(names[n].name), NULL, 10);
+	if (!options.mib || !options.threads || options.threads > THREADS_MAX ||
+	    options.nodes > 63) {
+		say("BAD arguments\n");
+		power_off();
+	}
+}
+
+static void tick_print(uint64_t tick)
+{
+	unsigned long long writes = 0;
+	long long gap_ns = 0;
+
+	for (uint64_t i = 0; i < options.threads; i++) {
+		long long gap = atomic_exchange(&writers[i].gap_ns, 0);
+
+		writes += writers[i].writes;
+		gap_ns = gap > gap_ns ? gap : gap_ns;
+	}
+	say("tick %llu writes %llu pages %llu ok gap %lld\n", (unsigned long long)tick, writes,
+	    (unsigned long long)pages, gap_ns / 1000);
+}
+
+/* Waits for the time given; 1 when the console asked for a full pass meanwhile. */
+static int asked_until(int64_t due_ns)
+{
+	struct pollfd console = {.fd = STDIN_FILENO, .events = POLLIN};
+	int64_t left_ns;
+	int asked = 0;
+	char letter;
+
+	while ((left_ns = due_ns - now_ns()) > 0) {
+		if (poll(&console, 1, (int)(left_ns / 1000000) + 1) < 1)
+			continue;
+		if (read(STDIN_FILENO, &letter, 1) == 1)
+			asked |= letter == 'v';
+		else
+			console.fd = -1; /* nobody can ask any more: only wait */
+	}
+	return asked;
+}
+
+int main(int argc, char **argv)
+{
+	options_read(argc, argv);
+	pages = options.mib * (1024 * 1024 / PAGE_BYTES);
+	versions = allocate(pages * sizeof(*versions));
+	memory = allocate(pages * PAGE_BYTES);
+	writers_start();
+	say("selfcheck pages %llu threads %llu\n", (unsigned long long)pages,
+	    (unsigned long long)options.threads);
+	for (uint64_t tick = 1;; tick++) {
+		int asked = asked_until(now_ns() + NS_PER_SECOND);
+
+		tick_print(tick);
+		if (!asked && (!options.verify || tick % options.verify))
+			continue;
+		wait_for_writers(++pass_wanted);
+		say("verify %llu pages %llu ok\n", (unsigned long long)(pass_wanted - 1),
+		    (unsigned long long)pages);
+	}
+}
