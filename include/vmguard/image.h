@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The memory image of a guest: a log of packed pages in the segments of a store image.
+ *
+ *	segment   0           1 …                                             …
+ *	          superblock  data | data | data | index | devices | manifest   free
+ *	              '----------------------------------------------->'
+ *
+ *	superblock  names the manifest of the newest checkpoint in the head
+ *	data        pages, packed one after the other; no header
+ *	index       page number -> slot, fingerprint; slot = segment * pages a segment + place
+ *	delta       the same for the pages that changed since the index
+ *	devices     the device state as the stream gave it
+ *	manifest    JSON: everything else about the checkpoint; names the others
+ *
+ * A checkpoint becomes visible with the store's commit and not before: its segments, all free in
+ * the last one; flush; superblock; flush; discard what the last one alone needed (its own commit
+ * keeps that); commit. So at any moment the head is what its superblock says, and a writer that
+ * dies leaves the last checkpoint as it was and uncommitted segments to the next writer.
+ *
+ * The bytes are described in src/image/format.h.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmguard/fault.h"
+#include "vmguard/layout.h"
+#include "vmguard/scope.h"
+#include "vmguard/store.h"
+
+enum {
+	IMAGE_HASH_BYTES = 16,
+	IMAGE_VERSION_TEXT_BYTES = 64,
+};
+
+/* Segments first … first+count-1. */
+struct segment_range {
+	uint64_t first;
+	uint64_t count;
+};
+
+/* A list of ranges, in the order in which they are read. */
+struct segment_list {
+	struct segment_range *ranges;
+	size_t count;
+};
+
+/* An index or a delta, as the checkpoint of this number wrote it. */
+struct entry_list {
+	uint64_t checkpoint;
+	struct segment_list segments;
+};
+
+/* What is known of a checkpoint beside its pages. */
+struct manifest {
+	char guest[STORE_NAME_BYTES];
+	struct checkpoint_id id;
+	int64_t time_ms; /* of the guest's pause, since 1970 */
+	int64_t pause_us;
+	char qemu_version[IMAGE_VERSION_TEXT_BYTES];
+	struct ram_layout layout;
+
+	uint64_t pages_zero;
+	uint64_t pages_written;
+	uint64_t bytes_written; /* to the store, all kinds of segments */
+	uint64_t device_bytes;
+
+	struct segment_list data; /* the segments that hold pages of this checkpoint */
+	struct entry_list index;
+	struct entry_list *deltas; /* since the index, oldest first */
+	size_t delta_count;
+	struct segment_list devices;
+};
+
+void manifest_clear(struct manifest *m);
+
+/* ---- writing -------------------------------------------------------------------------- */
+
+struct image;
+
+/*
+ * Where packed segments go on their way to the store. `take` may wait for room (back-pressure)
+ * and returns a buffer of STORE_SEGMENT_BYTES, or NULL to give up; `put` hands a filled one on.
+ */
+struct image_buffers;
+struct image_buffers_ops {
+	uint8_t *(*take)(struct image_buffers *b);
+	void (*put)(struct image_buffers *b, uint64_t segment, uint8_t *buffer, size_t bytes);
+};
+
+struct image_buffers {
+	const struct image_buffers_ops *ops;
+};
+
+/*
+ * Opens (and at first makes) the image of a guest for writing. The store must stay open.
+ * -EBUSY: another writer; -EBADMSG: the head is damaged, says where.
+ */
+int image_open(struct store *s, const char *guest, struct image **image, struct fault *f);
+void image_close(struct image *image); /* accepts NULL */
+SCOPE_CLOSER(image_close, struct image)
+
+/* The store image, for the writers of segments. */
+struct store_image *image_store(struct image *image);
+
+/*
+ * One checkpoint, on one thread: begin, pages in any order, end; then, when all segments that
+ * were put are written, commit. Whatever fails in between: wait for the writes, image_drop().
+ */
+int image_begin(struct image *image, const struct ram_layout *l, struct image_buffers *b,
+		struct fault *f);
+int image_add_page(struct image *image, uint64_t page, const uint8_t *data, struct fault *f);
+int image_end(struct image *image, const uint8_t *devices, size_t bytes, struct fault *f);
+
+struct checkpoint_facts {
+	int64_t time_ms;
+	int64_t pause_us;
+	const char *qemu_version;
+};
+
+/* Frees what was written for a checkpoint that will not be committed; the last one stays. */
+int image_drop(struct image *image, struct fault *f);
+
+/* Durable and visible when it returns 0. *m (may be NULL) is the image's until it is closed. */
+int image_commit(struct image *image, const struct checkpoint_facts *facts,
+		 const struct manifest **m, struct fault *f);
+
+/* ---- reading -------------------------------------------------------------------------- */
+
+struct checkpoint;
+
+/* Calls `each` for every checkpoint of a guest, oldest first, until it fails. -ENOENT: no guest. */
+int checkpoint_list(struct store *s, const char *guest,
+		    int (*each)(void *context, const struct manifest *m), void *context,
+		    struct fault *f);
+
+/* Forgets one checkpoint, and the image with the last one; number 0: all. -ENOENT, -EBUSY. */
+int checkpoint_delete(struct store *s, const char *guest, uint64_t number, struct fault *f);
+
+/*
+ * Opens a checkpoint by number, the newest one where number is 0. -ENOENT names what there is;
+ * -EBADMSG: damaged, says which structure in which segment.
+ */
+int checkpoint_open(struct store *s, const char *guest, uint64_t number, struct checkpoint **c,
+		    struct fault *f);
+void checkpoint_close(struct checkpoint *c); /* accepts NULL */
+SCOPE_CLOSER(checkpoint_close, struct checkpoint)
+
+const struct manifest *checkpoint_manifest(const struct checkpoint *c);
+
+/* The device state; the caller frees it. */
+int checkpoint_devices(struct checkpoint *c, uint8_t **state, size_t *bytes, struct fault *f);
+
+/* Takes the pages of a checkpoint; data is NULL for a zero page. */
+struct page_sink;
+struct page_sink_ops {
+	int (*page)(struct page_sink *s, uint64_t page, const uint8_t *data, struct fault *f);
+};
+
+struct page_sink {
+	const struct page_sink_ops *ops;
+};
+
+/*
+ * Every page once, data pages in the order in which they lie in the store, then zero pages.
+ * Each is compared with its fingerprint: -EBADMSG names a damaged page and its segment.
+ */
+int checkpoint_each_page(struct checkpoint *c, struct page_sink *sink, struct fault *f);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading a checkpoint: superblock -> manifest -> index and deltas -> pages. Everything is checked
+ * before it is believed: a damaged structure or page is named and nothing of it is handed on.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "image/blocks.h"
+#include "image/checkpoint.h"
+
+void checkpoint_close(struct checkpoint *c)
+{
+	if (!c)
+		return;
+	manifest_clear(&c->manifest);
+	free(c->entries);
+	free(c->entry_of);
+	store_image_close(c->store);
+	free(c);
+}
+
+const struct manifest *checkpoint_manifest(const struct checkpoint *c)
+{
+	return &c->manifest;
+}
+
+static int open_list(struct store *s, const char *guest, struct checkpoint_id **ids, size_t *count,
+		     struct fault *f)
+{
+	auto_of(store_image_close) struct store_image *image = NULL;
+	int r = store_image_open(s, guest, STORE_READ, NULL, &image, f);
+
+	return r < 0 ? r : store_checkpoints(image, ids, count, f);
+}
+
+/* The id of a number, of the newest for 0. */
+static int find_checkpoint(struct store *s, const char *guest, uint64_t number,
+			   struct checkpoint_id *id, struct fault *f)
+{
+	auto_free struct checkpoint_id *ids = NULL;
+	size_t count;
+	int r = open_list(s, guest, &ids, &count, f);
+
+	if (r < 0)
+		return r;
+	if (!count)
+		return fault_set(f, -ENOENT, "%s has no checkpoint in %s", guest, s->uri);
+	if (!number)
+		number = ids[count - 1].number;
+	for (size_t i = 0; i < count; i++)
+		if (ids[i].number == number) {
+			*id = ids[i];
+			return 0;
+		}
+	return fault_set(f, -ENOENT,
+			 "%s has no checkpoint %" PRIu64 " in %s: the oldest is %" PRIu64
+			 ", the newest %" PRIu64,
+			 guest, number, s->uri, ids[0].number, ids[count - 1].number);
+}
+
+static int open_id(struct store *s, const char *guest, struct checkpoint_id id,
+		   struct checkpoint **out, struct fault *f)
+{
+	auto_of(checkpoint_close) struct checkpoint *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return fault_errno(f, -ENOMEM, "open checkpoint %" PRIu64 " of %s", id.number,
+				   guest);
+	int r = store_image_open(s, guest, STORE_READ, &id, &c->store, f);
+	if (!r)
+		r = superblock_read(c->store, &c->superblock, f);
+	if (!r && c->superblock.id.number != id.number)
+		r = fault_set(f, -EBADMSG, "the superblock is of checkpoint %" PRIu64,
+			      c->superblock.id.number);
+	if (!r)
+		r = manifest_read(c->store, &c->superblock, &c->manifest, f);
+	if (r < 0)
+		return fault_wrap(f, "open checkpoint %" PRIu64 " of %s", id.number, guest);
+	*out = give(c);
+	return 0;
+}
+
+int checkpoint_open(struct store *s, const char *guest, uint64_t number, struct checkpoint **c,
+		    struct fault *f)
+{
+	struct checkpoint_id id;
+	int r = find_checkpoint(s, guest, number, &id, f);
+
+	return r < 0 ? r : open_id(s, guest, id, c, f);
+}
+
+int checkpoint_list(struct store *s, const char *guest,
+		    int (*each)(void *context, const struct manifest *m), void *context,
+		    struct fault *f)
+{
+	auto_free struct checkpoint_id *ids = NULL;
+	size_t count;
+	int r = open_list(s, guest, &ids, &count, f);
+
+	for (size_t i = 0; !r && i < count; i++) {
+		auto_of(checkpoint_close) struct checkpoint *c = NULL;
+
+		r = open_id(s, guest, ids[i], &c, f);
+		if (r == -ENOENT)
+			r = 0; /* deleted meanwhile by somebody else */
+		else if (!r)
+			r = each(context, &c->manifest);
+	}
+	return r;
+}
+
+int checkpoint_delete(struct store *s, const char *guest, uint64_t number, struct fault *f)
+{
+	auto_of(store_image_close) struct store_image *image = NULL;
+	struct checkpoint_id id;
+	size_t count;
+	auto_free struct checkpoint_id *ids = NULL;
+
+	if (!number)
+		return store_image_remove(s, guest, f);
+	int r = find_checkpoint(s, guest, number, &id, f);
+	if (!r)
+		r = store_image_open(s, guest, STORE_WRITE, NULL, &image, f);
+	if (!r)
+		r = store_remove(image, id, f);
+	if (!r)
+		r = store_checkpoints(image, &ids, &count, f);
+	if (r < 0 || count)
+		return r;
+	store_image_close(give(image));
+	return store_image_remove(s, guest, f);
+}
+
+int checkpoint_devices(struct checkpoint *c, uint8_t **state, size_t *bytes, struct fault *f)
+{
+	const struct segment_list *l = &c->manifest.devices;
+	size_t room = c->manifest.device_bytes;
+	auto_free uint8_t *all = malloc(room ? room : 1);
+	size_t used = 0;
+	uint32_t place = 0;
+
+	if (!all)
+		return fault_errno(f, -ENOMEM, "read %zu bytes of device state", room);
+	for (size_t i = 0; i < l->count; i++)
+		for (uint64_t k = 0; k < l->ranges[i].count; k++) {
+			struct block b = {BLOCK_DEVICES, c->superblock.id.number, place++, 0};
+			auto_free uint8_t *block = NULL;
+			int r = block_read(c->store, l->ranges[i].first + k, &b, &block, f);
+
+			if (r < 0)
+				return fault_wrap(f, "device state");
+			if (b.payload_bytes > room - used)
+				return fault_set(f, -EBADMSG, "more device state than %zu bytes",
+						 room);
+			memcpy(all + used, block + BLOCK_HEADER_BYTES, b.payload_bytes);
+			used += b.payload_bytes;
+		}
+	if (used != room)
+		return fault_set(f, -EBADMSG, "%zu of %zu bytes of device state", used, room);
+	*state = give(all);
+	*bytes = used;
+	return 0;
+}
