@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Capture: one checkpoint of a running guest.
+ *
+ *	QEMU --FIFO--> reader: parse, fingerprint, pack --> spool (memory) --> writer --> store
+ *	               device state at the end ------------------------------> index, manifest
+ *	                                                                       commit
+ *
+ * The reader never waits for the store while the spool has room, because QEMU stalls the guest
+ * when nobody reads. Whatever fails on our side, the reader goes on reading, to nowhere, until
+ * QEMU has completed: a background snapshot that is cancelled or loses its reader hangs the
+ * guest for good (QEMU 7.2). Only then is the checkpoint dropped and the failure reported; the
+ * last checkpoint stays.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmguard/fault.h"
+#include "vmguard/hypervisor.h"
+#include "vmguard/image.h"
+#include "vmguard/store.h"
+
+/* How far it is; called a few times a second from the thread that called capture_run(). */
+struct capture_progress {
+	uint64_t pages_total; /* 0 while unknown */
+	uint64_t pages_done;
+	uint64_t pages_zero;
+	uint64_t bytes_read; /* of the stream */
+	int64_t elapsed_ms;
+};
+
+struct capture_options {
+	const char *guest;
+	uint64_t spool_bytes; /* 0: a quarter of the guest's RAM */
+	bool allow_resume;    /* a paused guest is captured, and runs afterwards */
+	void (*progress)(void *context, const struct capture_progress *p); /* may be NULL */
+	void *progress_context;
+	/* Set by a signal handler: drop this checkpoint, end when QEMU has completed. May be NULL.
+	 */
+	const volatile int *stop;
+};
+
+struct capture_result {
+	struct checkpoint_id id;
+	uint64_t pages_total;
+	uint64_t pages_zero;
+	uint64_t pages_written;
+	uint64_t bytes_written;
+	uint64_t stream_bytes;
+	uint64_t device_bytes;
+	uint64_t spool_bytes;	   /* its limit */
+	uint64_t spool_used_bytes; /* the most that was in it */
+	int64_t spool_full_ms;	   /* how long the reader waited for room: back-pressure */
+	int64_t pause_us;	   /* between QEMU's events STOP and RESUME */
+	int64_t total_ms;
+};
+
+/*
+ * Takes a checkpoint. -EPERM: refused, the guest was not touched (paused, migrating, still being
+ * restored); else a failure after which the guest runs and the last checkpoint is in place.
+ * The capability is switched off again in every case in which QEMU answers.
+ */
+int capture_run(struct hypervisor *h, struct store *s, const struct capture_options *options,
+		struct capture_result *result, struct fault *f);
+
+enum { SPOOL_BYTES_MIN = 8 * STORE_SEGMENT_BYTES };

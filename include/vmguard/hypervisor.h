@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A running QEMU as vmguard talks to it: monitor commands, events, and the process id. How the
+ * commands get there is the backend's: `qemu` uses a QMP socket (qemu.c).
+ *
+ * One struct hypervisor belongs to one thread at a time. Every call has a time limit, so that a
+ * frozen QEMU is -ETIMEDOUT and never a hang.
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "vmguard/fault.h"
+#include "vmguard/scope.h"
+
+enum {
+	MONITOR_LIMIT_MS = 10000, /* of a monitor command where the caller has no other */
+	MONITOR_NAME_BYTES = 64,
+};
+
+struct monitor_event {
+	char name[MONITOR_NAME_BYTES];
+	struct json_object *data; /* may be NULL; put by the receiver */
+	int64_t time_us;	  /* QEMU's clock, since 1970 */
+};
+
+struct hypervisor;
+struct hypervisor_ops {
+	const char *name;
+	void (*close)(struct hypervisor *h);
+
+	/*
+	 * Runs a QMP command. `arguments` (may be NULL) is released in any case; pass_fd >= 0 goes
+	 * along and stays the caller's; *result (may be NULL) is put by the caller. -EREMOTEIO:
+	 * QEMU refused, with its class and words; -ETIMEDOUT; -ECONNRESET: QEMU is gone.
+	 */
+	int (*execute)(struct hypervisor *h, const char *command, struct json_object *arguments,
+		       int pass_fd, struct json_object **result, struct fault *f);
+
+	/* 1: *event is filled, 0: none within limit_ms, else an error. */
+	int (*event)(struct hypervisor *h, int limit_ms, struct monitor_event *event,
+		     struct fault *f);
+
+	/* -1 where it cannot be known. */
+	pid_t (*pid)(const struct hypervisor *h);
+};
+
+/* Backends embed it first. */
+struct hypervisor {
+	const struct hypervisor_ops *ops;
+	char where[128];       /* names the guest in messages: the socket, the domain */
+	char qemu_version[32]; /* "7.2.22" */
+};
+
+/* Connects to the QMP socket of a QEMU. */
+int hypervisor_open_qmp(const char *socket, struct hypervisor **h, struct fault *f);
+void hypervisor_close(struct hypervisor *h); /* accepts NULL */
+SCOPE_CLOSER(hypervisor_close, struct hypervisor)
+
+static inline int hypervisor_execute(struct hypervisor *h, const char *command,
+				     struct json_object *arguments, struct json_object **result,
+				     struct fault *f)
+{
+	return h->ops->execute(h, command, arguments, -1, result, f);
+}
+
+static inline int hypervisor_event(struct hypervisor *h, int limit_ms, struct monitor_event *event,
+				   struct fault *f)
+{
+	return h->ops->event(h, limit_ms, event, f);
+}
+
+static inline pid_t hypervisor_pid(const struct hypervisor *h)
+{
+	return h->ops->pid(h);
+}
+
+/* What QEMU says of the guest ("running", "paused", "inmigrate", …) into a buffer of 32 bytes. */
+int hypervisor_run_state(struct hypervisor *h, char state[32], struct fault *f);
+
+/* What QEMU says of its migration ("none", "active", "completed", "failed", …), 32 bytes. */
+int hypervisor_migration_status(struct hypervisor *h, char status[32], struct fault *f);
+
+/* Switches one migration capability. */
+int hypervisor_set_capability(struct hypervisor *h, const char *capability, bool on,
+			      struct fault *f);
+
+/* Gives QEMU a descriptor under a name (getfd). The descriptor stays the caller's. */
+int hypervisor_give_fd(struct hypervisor *h, int fd, const char *name, struct fault *f);
+
+/*
+ * Whether this is the event MIGRATION; its status goes into 32 bytes.
+ */
+bool event_is_migration(const struct monitor_event *event, char status[32]);
+
+/* ---- a QEMU of our own ---------------------------------------------------------------- */
+
+struct qemu_process {
+	pid_t pid;
+	char socket[108]; /* its QMP socket */
+	char log[256];	  /* what it prints */
+};
+
+/*
+ * Starts a QEMU detached from the terminal, with `-incoming defer` and a QMP socket added, its
+ * standard output and error in a log file. Both files get names from `guest` in the run
+ * directory. Waits until the monitor answers. -EINVAL: the command has -incoming or -daemonize;
+ * -ECHILD: it ended at once, with the last words of its log.
+ */
+int qemu_start(char *const command[], const char *guest, struct qemu_process *p,
+	       struct hypervisor **h, struct fault *f);
+
+/* Kills a QEMU that was started here and removes its files; accepts pid 0. */
+void qemu_kill(struct qemu_process *p);
+
+/* Adds the last line of QEMU's log to a fault, where there is one. */
+void qemu_explain(const struct qemu_process *p, struct fault *f);
+
+/* ---- the run directory ---------------------------------------------------------------- */
+
+/*
+ * Where sockets, FIFOs and logs live: $VMGUARD_RUN_DIR, else /run/vmguard for root, else
+ * $XDG_RUNTIME_DIR/vmguard, else /tmp/vmguard-UID. Made with mode 0700 where missing.
+ */
+int run_directory(char path[96], struct fault *f);

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The engine `background`: QEMU stops the guest, saves the device state, write-protects RAM,
+ * lets the guest go on, and sends each page before its first change.
+ *
+ * The capability background-snapshot is set last and reset always: left on, it turns the next
+ * `virsh save` into a corrupt one, because the guest then runs on during the save.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "capture/engine.h"
+
+static const char capability[] = "background-snapshot";
+static const char fd_name[] = "vmguard";
+
+static bool is_one_of(const char *word, const char *const words[])
+{
+	for (; *words; words++)
+		if (!strcmp(word, *words))
+			return true;
+	return false;
+}
+
+static int check_run_state(struct engine *e, bool allow_resume, struct fault *f)
+{
+	static const char *const paused[] = {"paused", "prelaunch", "postmigrate", NULL};
+	char state[32];
+	int r = hypervisor_run_state(e->h, state, f);
+
+	if (r < 0 || !strcmp(state, "running"))
+		return r;
+	if (!strcmp(state, "inmigrate"))
+		return fault_set(f, -EPERM,
+				 "the guest is waiting for a stream or still being "
+				 "restored: take its snapshot when it runs");
+	if (!is_one_of(state, paused))
+		return fault_set(f, -EPERM, "the guest is in state \"%s\", not running", state);
+	if (allow_resume)
+		return 0;
+	return fault_set(f, -EPERM,
+			 "the guest is paused and QEMU would resume it: resume it yourself, or "
+			 "allow that with --allow-resume");
+}
+
+static int check_migration(struct engine *e, struct fault *f)
+{
+	static const char *const idle[] = {"none", "completed", "failed", "cancelled", NULL};
+	char status[32];
+	int r = hypervisor_migration_status(e->h, status, f);
+
+	if (r < 0 || is_one_of(status, idle))
+		return r;
+	return fault_set(f, -EPERM,
+			 "a migration or another snapshot is under way (status \"%s\"): wait until "
+			 "it is over; if it is a snapshot whose vmguard died, run vmguard rescue",
+			 status);
+}
+
+static const char *name_of(struct json_object *entry)
+{
+	struct json_object *name = NULL;
+
+	json_object_object_get_ex(entry, "capability", &name);
+	return name ? json_object_get_string(name) : "";
+}
+
+static bool is_on(struct json_object *entry)
+{
+	struct json_object *state = NULL;
+
+	json_object_object_get_ex(entry, "state", &state);
+	return json_object_get_boolean(state);
+}
+
+/* QEMU refuses a background snapshot together with these (migration/options.c). */
+static int check_capability_list(struct json_object *list, struct fault *f)
+{
+	static const char *const in_the_way[] = {
+		"postcopy-ram",
+		"dirty-bitmaps",
+		"return-path",
+		"multifd",
+		"pause-before-switchover",
+		"auto-converge",
+		"release-ram",
+		"rdma-pin-all",
+		"compress",
+		"xbzrle",
+		"x-colo",
+		"validate-uuid",
+		"zero-copy-send",
+		"mapped-ram",
+		"x-ignore-shared",
+		NULL,
+	};
+	bool known = false;
+
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *entry = json_object_array_get_idx(list, i);
+
+		known = known || !strcmp(name_of(entry), capability);
+		if (is_on(entry) && is_one_of(name_of(entry), in_the_way))
+			return fault_set(f, -EPERM,
+					 "migration capability %s is on and excludes a snapshot: "
+					 "switch it off",
+					 name_of(entry));
+	}
+	if (!known)
+		return fault_set(f, -EPERM,
+				 "this QEMU has no background snapshots: QEMU 6.0 or "
+				 "newer is needed");
+	return 0;
+}
+
+static int check_capabilities(struct engine *e, struct fault *f)
+{
+	struct json_object *list = NULL;
+	int r = hypervisor_execute(e->h, "query-migrate-capabilities", NULL, &list, f);
+
+	if (!r)
+		r = check_capability_list(list, f);
+	json_object_put(list);
+	return r;
+}
+
+static int background_check(struct engine *e, bool allow_resume, struct fault *f)
+{
+	int r = check_migration(e, f);
+
+	if (!r)
+		r = check_run_state(e, allow_resume, f);
+	if (!r)
+		r = check_capabilities(e, f);
+	return r;
+}
+
+static void close_fd(struct engine *e)
+{
+	struct json_object *arguments = json_object_new_object();
+	struct fault ignored;
+
+	json_object_object_add(arguments, "fdname", json_object_new_string(fd_name));
+	hypervisor_execute(e->h, "closefd", arguments, NULL, &ignored);
+}
+
+static int migrate(struct engine *e, struct fault *f)
+{
+	struct json_object *arguments = json_object_new_object();
+	char uri[sizeof(fd_name) + 3];
+
+	snprintf(uri, sizeof(uri), "fd:%s", fd_name);
+	json_object_object_add(arguments, "uri", json_object_new_string(uri));
+	return hypervisor_execute(e->h, "migrate", arguments, NULL, f);
+}
+
+static int background_start(struct engine *e, int fd, struct fault *f)
+{
+	int r = hypervisor_set_capability(e->h, "events", true, f);
+
+	if (!r)
+		r = hypervisor_give_fd(e->h, fd, fd_name, f);
+	if (r < 0)
+		return r;
+	e->changed = true;
+	r = hypervisor_set_capability(e->h, capability, true, f);
+	if (r == -EREMOTEIO)
+		fault_wrap(f,
+			   "QEMU needs userfaultfd write protection (kernel 5.7, and as a normal "
+			   "user vm.unprivileged_userfaultfd=1)");
+	if (!r)
+		r = migrate(e, f);
+	if (r < 0)
+		close_fd(e);
+	return r;
+}
+
+static void note_event(struct engine_state *state, const struct monitor_event *event)
+{
+	char status[32];
+
+	if (!strcmp(event->name, "STOP") && !state->stop_us)
+		state->stop_us = event->time_us;
+	if (!strcmp(event->name, "RESUME") && state->stop_us && !state->resume_us)
+		state->resume_us = event->time_us;
+	if (!event_is_migration(event, status))
+		return;
+	state->completed = state->completed || !strcmp(status, "completed");
+	state->failed = state->failed || !strcmp(status, "failed") || !strcmp(status, "cancelled");
+}
+
+static int background_wait(struct engine *e, int limit_ms, struct engine_state *state,
+			   struct fault *f)
+{
+	struct monitor_event event;
+	int r;
+
+	while ((r = hypervisor_event(e->h, limit_ms, &event, f)) == 1) {
+		note_event(state, &event);
+		json_object_put(event.data);
+		limit_ms = 0; /* and what else is here */
+	}
+	return r;
+}
+
+static int background_explain(struct engine *e, struct fault *f)
+{
+	struct json_object *result = NULL;
+	struct json_object *text = NULL;
+	struct fault ignored;
+
+	if (!hypervisor_execute(e->h, "query-migrate", NULL, &result, &ignored))
+		json_object_object_get_ex(result, "error-desc", &text);
+	fault_set(f, -EREMOTEIO, "QEMU's snapshot failed: %s",
+		  text ? json_object_get_string(text) : "it gives no reason");
+	json_object_put(result);
+	return f->code;
+}
+
+static int background_reset(struct engine *e, struct fault *f)
+{
+	if (!e->changed)
+		return 0;
+	if (hypervisor_set_capability(e->h, capability, false, f) < 0)
+		return fault_wrap(f, "the capability stays on and would spoil the next save or "
+				     "migration; run vmguard rescue");
+	e->changed = false;
+	return 0;
+}
+
+void engine_init(struct engine *e, struct hypervisor *h)
+{
+	static const struct engine_ops background = {
+		.name = "background",
+		.whole = true,
+		.check = background_check,
+		.start = background_start,
+		.wait = background_wait,
+		.explain = background_explain,
+		.reset = background_reset,
+	};
+
+	*e = (struct engine){.ops = &background, .h = h};
+}

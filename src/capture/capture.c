@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One capture from beginning to end, on the caller's thread; the reader and the spool's writer
+ * have their own.
+ *
+ *	check -> open the image -> FIFO, spool, reader -> QEMU starts -> wait -> reset -> commit
+ *	refused  the guest is not touched yet                |                            or drop
+ *	                                                     '- from here on the FIFO is read to
+ *	                                                        its end, whatever happens
+ */
+#include "vmguard/capture.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "capture/engine.h"
+#include "capture/fifo.h"
+#include "capture/reader.h"
+#include "capture/spool.h"
+#include "vmguard/rescue.h"
+
+enum {
+	POLL_MS = 100,
+	FAILED_DRAIN_MS = 5000, /* how long QEMU may take to close the FIFO after it failed */
+};
+
+struct capture {
+	const struct capture_options *options;
+	struct engine engine;
+	struct engine_state state;
+	struct image *image;
+	struct fifo fifo;
+	struct spool *spool;
+	struct reader *reader;
+	struct reader_figures figures; /* at the end */
+	int64_t started_ms;
+	bool monitor_lost;
+	struct fault monitor_fault;
+};
+
+static int64_t clock_ms(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+static void report_progress(struct capture *c)
+{
+	struct reader_figures now;
+
+	if (!c->options->progress)
+		return;
+	reader_figures(c->reader, &now);
+	c->options->progress(c->options->progress_context,
+			     &(struct capture_progress){
+				     .pages_total = now.pages_total,
+				     .pages_done = now.pages,
+				     .pages_zero = now.pages_zero,
+				     .bytes_read = now.bytes,
+				     .elapsed_ms = clock_ms(CLOCK_MONOTONIC) - c->started_ms,
+			     });
+}
+
+static void nap(void)
+{
+	const struct timespec t = {.tv_nsec = POLL_MS * 1000000L};
+
+	nanosleep(&t, NULL);
+}
+
+/* Events, progress, a wish to stop; POLL_MS or less. */
+static void turn(struct capture *c)
+{
+	if (c->options->stop && *c->options->stop)
+		reader_abandon(c->reader);
+	report_progress(c);
+	if (c->monitor_lost) {
+		nap();
+		return;
+	}
+	if (c->engine.ops->wait(&c->engine, POLL_MS, &c->state, &c->monitor_fault) < 0)
+		c->monitor_lost = true; /* QEMU died, or closed the monitor: the FIFO tells */
+}
+
+static bool stream_ended(struct capture *c)
+{
+	struct reader_figures now;
+
+	reader_figures(c->reader, &now);
+	return now.ended;
+}
+
+/* Until the FIFO is at its end and QEMU has said how it went. */
+static void wait_for_qemu(struct capture *c)
+{
+	int64_t failed_ms = 0;
+
+	while (!stream_ended(c) || !(c->state.completed || c->state.failed || c->monitor_lost)) {
+		turn(c);
+		if (c->state.failed && !failed_ms)
+			failed_ms = clock_ms(CLOCK_MONOTONIC);
+		if (failed_ms && clock_ms(CLOCK_MONOTONIC) - failed_ms > FAILED_DRAIN_MS)
+			reader_quit(c->reader);
+	}
+}
+
+/* A failed snapshot leaves the guest's RAM write-protected: set it free (rescue.h). */
+static void release_guest(struct capture *c)
+{
+	struct rescue_report report = {0};
+	struct fault ignored;
+	pid_t pid = hypervisor_pid(c->engine.h);
+
+	if (pid > 0)
+		rescue_release(pid, &report, &ignored);
+}
+
+/* How it went, the cause before its consequences: QEMU, then the store, then the stream. */
+static int judge(struct capture *c, struct fault *f)
+{
+	struct fault read_fault;
+	int stopped = c->options->stop && *c->options->stop;
+	int read = reader_finish(c->reader, &read_fault);
+	int written = spool_drain(c->spool, f);
+
+	if (c->state.failed)
+		return c->engine.ops->explain(&c->engine, f);
+	if (c->monitor_lost && read < 0) {
+		*f = c->monitor_fault;
+		return fault_wrap(f, "QEMU ended during the snapshot");
+	}
+	if (stopped)
+		return fault_set(f, -ECANCELED, "stopped; the checkpoint was dropped");
+	if (written < 0)
+		return written;
+	if (read < 0)
+		*f = read_fault;
+	return read;
+}
+
+static int run_stream(struct capture *c, struct fault *f)
+{
+	struct fault late;
+	int r = c->engine.ops->start(&c->engine, c->fifo.give, f);
+
+	fifo_given(&c->fifo);
+	if (r < 0) {
+		reader_quit(c->reader);
+		reader_finish(c->reader, &late);
+		return r;
+	}
+	wait_for_qemu(c);
+	reader_figures(c->reader, &c->figures);
+	if (c->state.failed)
+		release_guest(c);
+	return judge(c, f);
+}
+
+static int stream_guest(struct capture *c, struct fault *f)
+{
+	struct reader_options options = {.image = c->image, .spool_bytes = c->options->spool_bytes};
+	int r = spool_new(image_store(c->image), &c->spool, f);
+
+	if (!r)
+		r = fifo_open(&c->fifo, c->options->guest, f);
+	if (r < 0)
+		return r;
+	options.fd = c->fifo.read;
+	options.spool = c->spool;
+	r = reader_start(&options, &c->reader, f);
+	if (!r)
+		r = run_stream(c, f);
+	fifo_close(&c->fifo);
+	return r;
+}
+
+static void fill_result(struct capture *c, const struct manifest *m, struct capture_result *result)
+{
+	struct spool_figures spool;
+
+	spool_figures(c->spool, &spool);
+	*result = (struct capture_result){
+		.id = m->id,
+		.pages_total = m->layout.pages,
+		.pages_zero = m->pages_zero,
+		.pages_written = m->pages_written,
+		.bytes_written = m->bytes_written,
+		.stream_bytes = c->figures.bytes,
+		.device_bytes = c->figures.device_bytes,
+		.spool_bytes = spool.limit_bytes,
+		.spool_used_bytes = spool.used_bytes,
+		.spool_full_ms = spool.full_us / 1000,
+		.pause_us = m->pause_us,
+		.total_ms = clock_ms(CLOCK_MONOTONIC) - c->started_ms,
+	};
+}
+
+static int commit(struct capture *c, struct capture_result *result, struct fault *f)
+{
+	const struct manifest *m;
+	const struct engine_state *s = &c->state;
+	struct checkpoint_facts facts = {
+		.time_ms = s->stop_us ? s->stop_us / 1000 : clock_ms(CLOCK_REALTIME),
+		.pause_us = s->resume_us > s->stop_us ? s->resume_us - s->stop_us : 0,
+		.qemu_version = c->engine.h->qemu_version,
+	};
+	int r = image_commit(c->image, &facts, &m, f);
+
+	if (!r)
+		fill_result(c, m, result);
+	return r;
+}
+
+/* A store that did not answer is not asked again: what it has is freed by the next capture. */
+static void drop(struct capture *c, int why)
+{
+	struct fault ignored;
+
+	if (why != -ETIMEDOUT)
+		image_drop(c->image, &ignored);
+}
+
+int capture_run(struct hypervisor *h, struct store *s, const struct capture_options *options,
+		struct capture_result *result, struct fault *f)
+{
+	struct fault reset_fault;
+	struct capture c = {.options = options, .started_ms = clock_ms(CLOCK_MONOTONIC)};
+
+	engine_init(&c.engine, h);
+	int r = c.engine.ops->check(&c.engine, options->allow_resume, f);
+	if (!r)
+		r = image_open(s, options->guest, &c.image, f);
+	if (r < 0)
+		return fault_wrap(f, "snapshot of %s", options->guest);
+	r = stream_guest(&c, f);
+	int reset = c.engine.ops->reset(&c.engine, &reset_fault);
+	if (!r)
+		r = commit(&c, result, f);
+	if (r < 0)
+		drop(&c, r);
+	if (!r && reset < 0) {
+		*f = reset_fault;
+		r = fault_wrap(f, "checkpoint %" PRIu64 " is taken, but", result->id.number);
+	}
+	spool_free(c.spool);
+	image_close(c.image);
+	return r < 0 ? fault_wrap(f, "snapshot of %s", options->guest) : 0;
+}

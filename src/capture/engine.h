@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An engine gets pages out of QEMU: the one choice is `background`, QEMU's background snapshot
+ * (background.c). What stands above must not assume that every page passes by: see `whole`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmguard/fault.h"
+#include "vmguard/hypervisor.h"
+
+/* What QEMU has reported. */
+struct engine_state {
+	bool completed;
+	bool failed;
+	int64_t stop_us;   /* of the guest's pause; 0: not seen yet */
+	int64_t resume_us;
+};
+
+struct engine;
+struct engine_ops {
+	const char *name;
+	bool whole; /* a checkpoint has every page, else those that changed */
+
+	/* Whether the guest can be captured now. Changes nothing. -EPERM: refused, says why. */
+	int (*check)(struct engine *e, bool allow_resume, struct fault *f);
+
+	/*
+	 * Makes QEMU write the stream to fd. When it fails QEMU has no copy of fd left, and
+	 * reset() was not skipped by it: call that in any case.
+	 */
+	int (*start)(struct engine *e, int fd, struct fault *f);
+
+	/* Takes in what QEMU reports within limit_ms. -ECONNRESET: QEMU is gone. */
+	int (*wait)(struct engine *e, int limit_ms, struct engine_state *state, struct fault *f);
+
+	/* QEMU's own words for a failure. */
+	int (*explain)(struct engine *e, struct fault *f);
+
+	/* Puts QEMU's settings back. */
+	int (*reset)(struct engine *e, struct fault *f);
+};
+
+struct engine {
+	const struct engine_ops *ops;
+	struct hypervisor *h;
+	bool changed; /* settings of QEMU that reset() puts back */
+};
+
+/* The engine for a guest. */
+void engine_init(struct engine *e, struct hypervisor *h);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "capture/spool.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <time.h>
+
+enum {
+	WRITES_UNDER_WAY = 8,
+	SLAB_HEAD_BYTES = 4096, /* struct slab, then the segment */
+	SLAB_BYTES = SLAB_HEAD_BYTES + STORE_SEGMENT_BYTES,
+};
+
+/* A buffer; it is on the free list, with the reader, in the queue or being written. */
+struct slab {
+	struct store_write write; /* first: the store hands it back */
+	struct spool *spool;
+	struct slab *next;     /* on the free list, or in the queue */
+	struct slab *next_all; /* of all that were made */
+};
+
+struct spool {
+	struct image_buffers buffers; /* first: the image hands it back */
+	struct store_image *image;
+	pthread_t writer;
+
+	pthread_mutex_t lock; /* guards all below; no other lock is taken under it */
+	pthread_cond_t room;  /* take(): a slab came back, or nothing more will be written */
+	pthread_cond_t work;  /* writer: the queue, under_way or ending changed */
+	pthread_cond_t idle;  /* spool_drain(): the last write is done */
+	struct slab *all, *free;
+	struct slab *queue, **queue_end;
+	uint64_t slabs_max; /* the limit */
+	uint64_t in_use, in_use_max;
+	unsigned under_way;
+	bool ending, cancelled;
+	int result; /* of the first write that failed, */
+	uint64_t result_segment;
+	int64_t full_us;
+};
+
+static uint8_t *slab_bytes(struct slab *s)
+{
+	return (uint8_t *)s + SLAB_HEAD_BYTES;
+}
+
+static struct slab *slab_of(uint8_t *bytes)
+{
+	return (struct slab *)(void *)(bytes - SLAB_HEAD_BYTES);
+}
+
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
+}
+
+/* Locked. A guest's memory does not belong into a core dump. */
+static struct slab *slab_new(struct spool *s)
+{
+	struct slab *slab =
+		mmap(NULL, SLAB_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (slab == MAP_FAILED)
+		return NULL;
+	madvise(slab, SLAB_BYTES, MADV_DONTDUMP);
+	slab->spool = s;
+	slab->next_all = s->all;
+	s->all = slab;
+	return slab;
+}
+
+/* Locked. */
+static bool is_over(const struct spool *s)
+{
+	return s->cancelled || s->result < 0;
+}
+
+/* Locked. */
+static void give_back(struct spool *s, struct slab *slab)
+{
+	slab->next = s->free;
+	s->free = slab;
+	s->in_use--;
+	pthread_cond_signal(&s->room);
+}
+
+static void wait_for_room(struct spool *s)
+{
+	int64_t since = now_us();
+
+	while (s->in_use >= s->slabs_max && !is_over(s))
+		pthread_cond_wait(&s->room, &s->lock);
+	s->full_us += now_us() - since;
+}
+
+static uint8_t *spool_take(struct image_buffers *b)
+{
+	struct spool *s = (struct spool *)b;
+	struct slab *slab = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->in_use >= s->slabs_max)
+		wait_for_room(s);
+	if (!is_over(s)) {
+		slab = s->free;
+		if (slab)
+			s->free = slab->next;
+		else
+			slab = slab_new(s);
+	}
+	if (slab && ++s->in_use > s->in_use_max)
+		s->in_use_max = s->in_use;
+	pthread_mutex_unlock(&s->lock);
+	return slab ? slab_bytes(slab) : NULL;
+}
+
+static void write_done(struct store_write *w, int result)
+{
+	struct slab *slab = (struct slab *)w;
+	struct spool *s = slab->spool;
+
+	pthread_mutex_lock(&s->lock);
+	s->under_way--;
+	if (result < 0 && !s->result) {
+		s->result = result;
+		s->result_segment = w->segment;
+	}
+	give_back(s, slab);
+	pthread_cond_signal(&s->work);
+	pthread_cond_broadcast(&s->idle);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void spool_put(struct image_buffers *b, uint64_t segment, uint8_t *buffer, size_t bytes)
+{
+	struct spool *s = (struct spool *)b;
+	struct slab *slab = slab_of(buffer);
+
+	slab->write = (struct store_write){
+		.segment = segment, .data = buffer, .bytes = bytes, .done = write_done};
+	slab->next = NULL;
+	pthread_mutex_lock(&s->lock);
+	*s->queue_end = slab;
+	s->queue_end = &slab->next;
+	pthread_cond_signal(&s->work);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Locked: the next slab to write, NULL when there is none now. */
+static struct slab *next_to_write(struct spool *s)
+{
+	struct slab *slab = s->queue;
+
+	if (!slab || (s->under_way >= WRITES_UNDER_WAY && !is_over(s)))
+		return NULL;
+	s->queue = slab->next;
+	if (!s->queue)
+		s->queue_end = &s->queue;
+	return slab;
+}
+
+static void *writer_main(void *spool)
+{
+	struct spool *s = spool;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->ending || s->queue) {
+		struct slab *slab = next_to_write(s);
+
+		if (!slab) {
+			pthread_cond_wait(&s->work, &s->lock);
+		} else if (is_over(s)) {
+			give_back(s, slab);
+			pthread_cond_broadcast(&s->idle);
+		} else {
+			s->under_way++;
+			pthread_mutex_unlock(&s->lock);
+			store_write(s->image, &slab->write);
+			pthread_mutex_lock(&s->lock);
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+int spool_new(struct store_image *image, struct spool **out, struct fault *f)
+{
+	static const struct image_buffers_ops ops = {spool_take, spool_put};
+	struct spool *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return fault_errno(f, -ENOMEM, "make the spool");
+	s->buffers.ops = &ops;
+	s->image = image;
+	s->queue_end = &s->queue;
+	s->slabs_max = 1;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->room, NULL);
+	pthread_cond_init(&s->work, NULL);
+	pthread_cond_init(&s->idle, NULL);
+	int r = -pthread_create(&s->writer, NULL, writer_main, s);
+	if (r < 0) {
+		free(s);
+		return fault_errno(f, r, "start the spool's writer");
+	}
+	*out = s;
+	return 0;
+}
+
+void spool_free(struct spool *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->ending = true;
+	pthread_cond_signal(&s->work);
+	while (s->queue || s->under_way)
+		pthread_cond_wait(&s->idle, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->writer, NULL);
+	while (s->all) {
+		struct slab *slab = s->all;
+
+		s->all = slab->next_all;
+		munmap(slab, SLAB_BYTES);
+	}
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->room);
+	pthread_cond_destroy(&s->work);
+	pthread_cond_destroy(&s->idle);
+	free(s);
+}
+
+void spool_set_limit(struct spool *s, uint64_t bytes)
+{
+	pthread_mutex_lock(&s->lock);
+	s->slabs_max = bytes / STORE_SEGMENT_BYTES;
+	pthread_mutex_unlock(&s->lock);
+}
+
+struct image_buffers *spool_buffers(struct spool *s)
+{
+	return &s->buffers;
+}
+
+void spool_cancel(struct spool *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->cancelled = true;
+	pthread_cond_broadcast(&s->room);
+	pthread_cond_signal(&s->work);
+	pthread_mutex_unlock(&s->lock);
+}
+
+int spool_drain(struct spool *s, struct fault *f)
+{
+	pthread_mutex_lock(&s->lock);
+	while (s->queue || s->under_way)
+		pthread_cond_wait(&s->idle, &s->lock);
+	int r = s->result;
+	uint64_t segment = s->result_segment;
+	pthread_mutex_unlock(&s->lock);
+	if (r < 0)
+		return fault_errno(f, r, "write segment %" PRIu64 " of %s", segment,
+				   s->image->guest);
+	return 0;
+}
+
+void spool_figures(struct spool *s, struct spool_figures *figures)
+{
+	pthread_mutex_lock(&s->lock);
+	figures->limit_bytes = s->slabs_max * STORE_SEGMENT_BYTES;
+	figures->used_bytes = s->in_use_max * STORE_SEGMENT_BYTES;
+	figures->full_us = s->full_us;
+	pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The spool: segments in memory between the reader, which must never wait, and the store,
+ * which may be slow.
+ *
+ *	reader: take() -> fill -> put() --queue--> writer thread --store_write()--> done: free again
+ *
+ * take() waits only when as many segments are on their way as the limit allows. After a failed
+ * write, or spool_cancel(), it gives NULL at once and nothing more is written.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "vmguard/fault.h"
+#include "vmguard/image.h"
+#include "vmguard/store.h"
+
+struct spool;
+
+/* Starts the writer. The store image must outlive the spool. */
+int spool_new(struct store_image *image, struct spool **s, struct fault *f);
+/* Waits for the writes under way. Accepts NULL. */
+void spool_free(struct spool *s);
+SCOPE_CLOSER(spool_free, struct spool)
+
+/* The most it may hold, before the first take(). */
+void spool_set_limit(struct spool *s, uint64_t bytes);
+
+struct image_buffers *spool_buffers(struct spool *s);
+
+/* Nothing more is written; take() gives NULL. Any thread. */
+void spool_cancel(struct spool *s);
+
+/* Waits until all that was put is written: 0, or the first write's failure. */
+int spool_drain(struct spool *s, struct fault *f);
+
+struct spool_figures {
+	uint64_t limit_bytes;
+	uint64_t used_bytes; /* the most that was in it */
+	int64_t full_us;     /* how long take() waited */
+};
+
+void spool_figures(struct spool *s, struct spool_figures *figures);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What every backend can do with execute() and event(). */
+#include "vmguard/hypervisor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void hypervisor_close(struct hypervisor *h)
+{
+	if (h)
+		h->ops->close(h);
+}
+
+/* Copies the text of a field, "" where it is missing. */
+static void copy_text(struct json_object *object, const char *key, char text[32])
+{
+	struct json_object *value = NULL;
+
+	text[0] = '\0';
+	if (json_object_object_get_ex(object, key, &value))
+		snprintf(text, 32, "%s", json_object_get_string(value));
+}
+
+int hypervisor_run_state(struct hypervisor *h, char state[32], struct fault *f)
+{
+	struct json_object *result = NULL;
+	int r = hypervisor_execute(h, "query-status", NULL, &result, f);
+
+	if (r < 0)
+		return r;
+	copy_text(result, "status", state);
+	json_object_put(result);
+	return 0;
+}
+
+int hypervisor_migration_status(struct hypervisor *h, char status[32], struct fault *f)
+{
+	struct json_object *result = NULL;
+	int r = hypervisor_execute(h, "query-migrate", NULL, &result, f);
+
+	if (r < 0)
+		return r;
+	copy_text(result, "status", status);
+	if (!status[0])
+		strcpy(status, "none");
+	json_object_put(result);
+	return 0;
+}
+
+int hypervisor_set_capability(struct hypervisor *h, const char *capability, bool on,
+			      struct fault *f)
+{
+	struct json_object *arguments = json_object_new_object();
+	struct json_object *list = json_object_new_array_ext(1);
+	struct json_object *entry = json_object_new_object();
+
+	json_object_object_add(entry, "capability", json_object_new_string(capability));
+	json_object_object_add(entry, "state", json_object_new_boolean(on));
+	json_object_array_add(list, entry);
+	json_object_object_add(arguments, "capabilities", list);
+	if (hypervisor_execute(h, "migrate-set-capabilities", arguments, NULL, f) < 0)
+		return fault_wrap(f, "switch capability %s %s", capability, on ? "on" : "off");
+	return 0;
+}
+
+int hypervisor_give_fd(struct hypervisor *h, int fd, const char *name, struct fault *f)
+{
+	struct json_object *arguments = json_object_new_object();
+
+	json_object_object_add(arguments, "fdname", json_object_new_string(name));
+	return h->ops->execute(h, "getfd", arguments, fd, NULL, f);
+}
+
+bool event_is_migration(const struct monitor_event *event, char status[32])
+{
+	status[0] = '\0';
+	if (strcmp(event->name, "MIGRATION") != 0)
+		return false;
+	copy_text(event->data, "status", status);
+	return true;
+}
