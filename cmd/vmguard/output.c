@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What people see: faults, sizes, times, the progress bar. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "verb.h"
+
+enum {
+	BAR_CELLS = 24,
+	DRAW_EVERY_MS = 100,
+};
+
+int report_fault(const struct fault *f)
+{
+	progress_wipe();
+	fprintf(stderr, "vmguard: %s\n", f->text);
+	switch (f->code) {
+	case -EPERM:
+	case -EBUSY:
+		return EXIT_REFUSED;
+	case -EINVAL:
+		return EXIT_USAGE;
+	default:
+		return EXIT_FAILED;
+	}
+}
+
+const char *format_bytes(uint64_t bytes, char text[16])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	double value = bytes;
+	int unit = 0;
+
+	while (value >= 1024 && unit < 4) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(text, 16, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+	return text;
+}
+
+const char *format_time(int64_t time_ms, char text[32])
+{
+	time_t seconds = time_ms / 1000;
+	struct tm parts;
+
+	localtime_r(&seconds, &parts);
+	strftime(text, 32, "%Y-%m-%d %H:%M:%S", &parts);
+	return text;
+}
+
+void json_add_ms(struct json_object *o, const char *key, int64_t us)
+{
+	char digits[32];
+
+	snprintf(digits, sizeof(digits), "%" PRId64 ".%03d", us / 1000, (int)(us % 1000));
+	json_object_object_add(o, key, json_object_new_double_s(us / 1e3, digits));
+}
+
+static int terminal_columns(void)
+{
+	struct winsize size;
+
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_col ? 80 : size.ws_col;
+}
+
+static bool is_due(const struct progress_bar *bar)
+{
+	static int64_t drawn_ms = -DRAW_EVERY_MS;
+
+	if (bar->elapsed_ms < drawn_ms)
+		drawn_ms = -DRAW_EVERY_MS; /* another bar */
+	if (bar->elapsed_ms - drawn_ms < DRAW_EVERY_MS)
+		return false;
+	drawn_ms = bar->elapsed_ms;
+	return true;
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * part / whole : 0;
+}
+
+void progress_draw(const struct progress_bar *bar)
+{
+	char line[256];
+	char cells[BAR_CELLS + 1];
+
+	if (!isatty(STDERR_FILENO) || !is_due(bar))
+		return;
+	int filled = percent(bar->done, bar->total) * BAR_CELLS / 100;
+	memset(cells, '.', BAR_CELLS);
+	memset(cells, '#', filled);
+	cells[BAR_CELLS] = '\0';
+	int length = snprintf(line, sizeof(line), "%s [%s] %3.0f %% %6.0f MB/s", bar->what, cells,
+			      percent(bar->done, bar->total),
+			      bar->elapsed_ms ? bar->bytes / 1e3 / bar->elapsed_ms : 0);
+	if (bar->show_zero && length < (int)sizeof(line))
+		snprintf(line + length, sizeof(line) - length, "  changed %.0f %%  zero %.0f %%",
+			 percent(bar->done - bar->zero, bar->total),
+			 percent(bar->zero, bar->total));
+	fprintf(stderr, "\r%.*s\033[K", terminal_columns() - 1, line);
+}
+
+void progress_wipe(void)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K");
+}

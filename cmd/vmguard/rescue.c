@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vmguard rescue: a guest whose snapshot lost its reader runs again. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "verb.h"
+#include "vmguard/hypervisor.h"
+#include "vmguard/rescue.h"
+
+enum { QUIET_MS = 5000 };
+
+static bool is_active(const char *status)
+{
+	static const char *const over[] = {"none", "completed", "failed", "cancelled"};
+
+	for (size_t i = 0; i < sizeof(over) / sizeof(over[0]); i++)
+		if (!strcmp(status, over[i]))
+			return false;
+	return true;
+}
+
+/* Whether QEMU still writes a snapshot; a monitor that hangs is no answer, and no. */
+static bool still_writing(const char *socket)
+{
+	auto_of(hypervisor_close) struct hypervisor *h = NULL;
+	char status[32];
+	struct fault f;
+
+	return !hypervisor_open_qmp(socket, &h, &f) &&
+	       !hypervisor_migration_status(h, status, &f) && is_active(status);
+}
+
+/* The monitor answers again: no capability stays behind, and how is the guest? */
+static int settle(const char *socket, char state[32], struct fault *f)
+{
+	auto_of(hypervisor_close) struct hypervisor *h = NULL;
+	int r = hypervisor_open_qmp(socket, &h, f);
+
+	if (!r)
+		r = hypervisor_set_capability(h, "background-snapshot", false, f);
+	if (!r)
+		r = hypervisor_run_state(h, state, f);
+	return r;
+}
+
+static int rescue(const char *socket, struct rescue_report *report, char state[32], struct fault *f)
+{
+	pid_t pid = rescue_find_pid(socket, f);
+
+	if (pid < 0)
+		return pid;
+	int r = rescue_drain(pid, QUIET_MS, report, f);
+	if (r < 0)
+		return r;
+	if (still_writing(socket))
+		return fault_set(f, -EBUSY,
+				 "QEMU is migrating, or writes a snapshot to somebody else: "
+				 "nothing was changed");
+	r = rescue_release(pid, report, f);
+	return r < 0 ? r : settle(socket, state, f);
+}
+
+static int rescue_run(int argc, char **argv)
+{
+	struct rescue_report report = {0};
+	struct arguments a;
+	struct fault f;
+	char state[32];
+	char size[16];
+	int exit;
+
+	if (!arguments_read(&verb_rescue, "qmp", argc, argv, &a, &exit))
+		return exit;
+	if (!a.qmp || a.rest_count)
+		return usage_error(&verb_rescue, "--qmp is needed, and nothing else");
+	if (rescue(a.qmp, &report, state, &f) < 0)
+		return report_fault(&f);
+	printf("the guest is %s; drained %s, released %u areas of its memory\n", state,
+	       format_bytes(report.drained_bytes, size), report.areas_released);
+	return EXIT_DONE;
+}
+
+const struct verb verb_rescue = {
+	.name = "rescue",
+	.summary = "Frees a guest that hangs after a snapshot whose vmguard died.",
+	.usage = "--qmp PATH",
+	.help = "  --qmp PATH   the QMP socket of the guest's QEMU\n\n"
+		"Drains what QEMU still writes, takes left write protection off the guest's\n"
+		"memory, and switches the snapshot capability off. Does no harm to a guest\n"
+		"that does not hang.\n",
+	.run = rescue_run,
+};
