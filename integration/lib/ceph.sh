@@ -22,7 +22,7 @@ ceph_up() {
 	export CEPH_CONF=$CEPH_DIR/ceph.conf
 	mkdir -p "$CEPH_DIR/crash"
 	ceph_port
-	ceph_configure >"$CEPH_CONF"
+	{ ceph_configure && ceph_configure_daemons; } >"$CEPH_CONF"
 	ceph_keyring
 	ceph_monitor_up
 	ceph_osds_up
@@ -120,6 +120,11 @@ mon_data_avail_warn = 2
 mon_data_avail_crit = 1
 paxos_propose_interval = 0.02
 paxos_min_wait = 0.01
+CONF
+}
+
+ceph_configure_daemons() {
+	cat <<CONF
 [mon]
 mon_data = $CEPH_DIR/mon.\$id
 [osd]

@@ -1,0 +1,10 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The scripts pass shellcheck.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=files.sh
+. "$(dirname "$0")/files.sh"
+need shellcheck
+
+files '\.sh$|^\.ci/run$' | xargs shellcheck -x
