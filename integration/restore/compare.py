@@ -16,6 +16,7 @@ ZERO, MEM_SIZE, DATA, EOS, CONTINUE = 0x02, 0x04, 0x08, 0x10, 0x20
 class Stream:
     def __init__(self, data):
         self.data, self.at = data, 8
+        self.block = None  # of the last record, also across sections
 
     def take(self, size):
         piece = self.data[self.at:self.at + size]
@@ -30,7 +31,6 @@ class Stream:
 
 
 def read_records(stream, pages):
-    block = None
     while True:
         record = stream.number(8)
         flags, offset = record & (PAGE - 1), record & ~(PAGE - 1)
@@ -42,12 +42,12 @@ def read_records(stream, pages):
                 offset -= stream.number(8)
             continue
         if not flags & CONTINUE:
-            block = stream.name()
+            stream.block = stream.name()
         content = stream.take(PAGE) if flags & DATA else bytes(PAGE)
         if flags & ZERO:
             stream.take(1)
-        assert (block, offset) not in pages, "a page twice"
-        pages[block, offset] = content
+        assert (stream.block, offset) not in pages, "a page twice"
+        pages[stream.block, offset] = content
 
 
 def read_pages(data):

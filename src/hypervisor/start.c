@@ -75,21 +75,26 @@ static int spawn(char *const command[], struct qemu_process *p, struct fault *f)
 	return 0;
 }
 
+/* QEMU gives the reason first and then that it gives up: the last two lines say both. */
 void qemu_explain(const struct qemu_process *p, struct fault *f)
 {
+	char lines[2][LOG_LINE_BYTES] = {"", ""};
 	char line[LOG_LINE_BYTES];
-	char last[LOG_LINE_BYTES] = "";
 	FILE *log = p->log[0] ? fopen(p->log, "re") : NULL;
 
-	while (log && fgets(line, sizeof(line), log))
-		if (line[0] != '\n')
-			strcpy(last, line);
+	while (log && fgets(line, sizeof(line), log)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!line[0])
+			continue;
+		memcpy(lines[0], lines[1], sizeof(line));
+		memcpy(lines[1], line, sizeof(line));
+	}
 	if (log)
 		fclose(log);
-	last[strcspn(last, "\n")] = '\0';
 	size_t end = strlen(f->text);
-	if (last[0])
-		snprintf(f->text + end, sizeof(f->text) - end, "; QEMU's last words: %s", last);
+	if (lines[1][0])
+		snprintf(f->text + end, sizeof(f->text) - end, "; QEMU's last words: %s%s%s",
+			 lines[0], lines[0][0] ? "; " : "", lines[1]);
 }
 
 void qemu_kill(struct qemu_process *p)
