@@ -8,8 +8,8 @@
  *	commit        a frozen view of every segment at that moment, read by anyone
  *
  * What a commit shows never changes, whatever is written to the head later. The head
- * starts with the segments of the last commit that can be read; what was written after
- * it when a writer died is nobody's: the next one overwrites or discards it.
+ * starts with the segments of the last commit that can be read; a segment that was written
+ * or discarded after it when a writer died holds the old data (dir) or the new (rbd).
  *
  * The store knows nothing of pages; image/ gives the segments their meaning.
  * Two backends: `dir` (dir.c) and `rbd` (rbd.c). URIs:
@@ -60,9 +60,14 @@ struct store;
 struct store_image;
 
 /*
- * Every call may block for as long as the store's time limit and then fails with
- * -ETIMEDOUT; none hangs. Calls on one store_image may come from several threads at
- * once except image_close, commit and remove.
+ * rbd: no call hangs. One operation of the cluster may take `timeout` (30 s); a call fails
+ * with -ETIMEDOUT at the latest after twice that, but for image_open(STORE_WRITE), which
+ * also waits up to 40 s for the lock of a writer that was killed. After -ETIMEDOUT from a
+ * write or a commit nobody knows what happened: close the image and open it again.
+ * dir: as the filesystem does (NFS: mount it soft).
+ *
+ * Calls on one store_image may come from several threads at once except image_close,
+ * commit and remove.
  */
 struct store_ops {
 	const char *name;
@@ -118,7 +123,8 @@ struct store_ops {
 
 	/*
 	 * Forgets one commit and frees what only it needed; STORE_WRITE. -ENOENT. -EBUSY: someone
-	 * reads it (dir), or an RBD clone needs it.
+	 * reads it (dir; rbd does not see its readers, their reads fail or return anything), or
+	 * it is protected (rbd).
 	 */
 	int (*remove)(struct store_image *image, struct checkpoint_id id, struct fault *f);
 

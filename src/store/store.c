@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct store_ops *const backends[] = {&store_dir_ops};
+static const struct store_ops *const backends[] = {&store_dir_ops, &store_rbd_ops};
 
 static const struct store_ops *backend_of(const char *uri)
 {

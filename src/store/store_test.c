@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "rbd_location.h"
 #include "unit.h"
 
 static struct fault fault;
@@ -107,6 +108,72 @@ START_TEST(lets_only_a_later_checkpoint_follow)
 }
 END_TEST
 
-UNIT_MAIN("store", names_the_stores_there_are, refuses_a_directory_that_cannot_be,
-	  allows_names_that_are_safe_everywhere, names_checkpoints_both_ways,
-	  orders_checkpoints_by_number_then_epoch, lets_only_a_later_checkpoint_follow)
+START_TEST(takes_an_rbd_location_apart)
+{
+	struct rbd_location l;
+
+	ck_assert_int_eq(rbd_location_parse(&l, "vm", &fault), 0);
+	ck_assert_str_eq(l.pool, "vm");
+	ck_assert_str_eq(l.prefix, "");
+	ck_assert_str_eq(l.conf, "");
+	ck_assert_str_eq(l.user, "admin");
+	ck_assert_int_eq(l.timeout_seconds, 30);
+	ck_assert_int_eq(
+		rbd_location_parse(&l, "vm/guard.?timeout=5&id=vmguard&conf=/etc/ceph/a=b.conf",
+				   &fault),
+		0);
+	ck_assert_str_eq(l.pool, "vm");
+	ck_assert_str_eq(l.prefix, "guard.");
+	ck_assert_str_eq(l.conf, "/etc/ceph/a=b.conf");
+	ck_assert_str_eq(l.user, "vmguard");
+	ck_assert_int_eq(l.timeout_seconds, 5);
+	ck_assert_int_eq(rbd_location_parse(&l, "vm?conf=/etc/ceph/x.conf", &fault), 0);
+	ck_assert_str_eq(l.pool, "vm");
+	ck_assert_str_eq(l.conf, "/etc/ceph/x.conf");
+}
+END_TEST
+
+START_TEST(refuses_an_rbd_location_that_cannot_be)
+{
+	static const char *const bad[] = {"",
+					  "/x",
+					  "?conf=x",
+					  "vm/",
+					  "vm/a/b",
+					  "vm/a@b",
+					  "vm?",
+					  "vm?conf",
+					  "vm?conf=",
+					  "vm?user=x",
+					  "vm?id=x&",
+					  "vm?id=",
+					  "vm?timeout=",
+					  "vm?timeout=0",
+					  "vm?timeout=-1",
+					  "vm?timeout=5x",
+					  "vm?timeout=3601"};
+	struct rbd_location l;
+	char text[200];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(rbd_location_parse(&l, bad[i], &fault) == -EINVAL, "%s", bad[i]);
+	memset(text, 'p', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	ck_assert_int_eq(rbd_location_parse(&l, text, &fault), -EINVAL);
+}
+END_TEST
+
+START_TEST(says_which_ceph_configuration_is_missing)
+{
+	struct store *s;
+
+	ck_assert_int_eq(store_open("rbd:vm?conf=/proc/no/ceph.conf", &s, &fault), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(fault.text, "/proc/no/ceph.conf"));
+}
+END_TEST
+
+UNIT_MAIN("store", takes_an_rbd_location_apart, refuses_an_rbd_location_that_cannot_be,
+	  says_which_ceph_configuration_is_missing, names_the_stores_there_are,
+	  refuses_a_directory_that_cannot_be, allows_names_that_are_safe_everywhere,
+	  names_checkpoints_both_ways, orders_checkpoints_by_number_then_epoch,
+	  lets_only_a_later_checkpoint_follow)

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* POOL[/IMAGE-PREFIX][?conf=FILE&id=USER&timeout=SECONDS], taken apart. Pure: no I/O. */
+#pragma once
+
+#include "vmguard/fault.h"
+
+enum {
+	RBD_TIMEOUT_SECONDS = 30, /* longer than Ceph needs to notice a dead OSD (20 s) */
+	RBD_TIMEOUT_SECONDS_MAX = 3600,
+};
+
+struct rbd_location {
+	char pool[128];
+	char prefix[64];
+	char conf[256]; /* "": where Ceph looks by itself */
+	char user[64];	/* without "client." */
+	int timeout_seconds;
+};
+
+/* -EINVAL says what is wrong. */
+int rbd_location_parse(struct rbd_location *l, const char *text, struct fault *f);

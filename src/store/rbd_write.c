@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Writing the head of an RBD image. librbd writes; a watchdog gives up writes it does not
+ * finish in time, as it does not where a write waits for a lock that cannot be had.
+ *
+ *	store_write -> rbd_aio_write2 -> write_over -> done
+ *	                     `-- late: watchdog -----> done(-ETIMEDOUT), the image is lost
+ */
+#include "rbd.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+
+#include "rbd_fault.h"
+
+enum { DISCARD_SEGMENTS = 256 }; /* at once; rbd_discard() answers with bytes in an int */
+
+static void list_append(struct rbd_handle *h, struct rbd_write *job)
+{
+	job->previous = h->newest;
+	if (h->newest)
+		h->newest->next = job;
+	else
+		h->oldest = job;
+	h->newest = job;
+}
+
+static void list_remove(struct rbd_handle *h, struct rbd_write *job)
+{
+	if (job->previous)
+		job->previous->next = job->next;
+	else
+		h->oldest = job->next;
+	if (job->next)
+		job->next->previous = job->previous;
+	else
+		h->newest = job->previous;
+}
+
+/* Takes the caller's write off the job: whoever gets it calls `done`. Mutex held. */
+static struct store_write *take_write(struct rbd_handle *h, struct rbd_write *job)
+{
+	if (job->write)
+		list_remove(h, job);
+	return give(job->write);
+}
+
+/* The last thing anyone does about a write: close waits for it, and frees the handle. */
+static void end_write(struct rbd_handle *h)
+{
+	pthread_mutex_lock(&h->mutex);
+	h->under_way--;
+	pthread_cond_broadcast(&h->changed);
+	pthread_mutex_unlock(&h->mutex);
+}
+
+static void job_over(struct rbd_write *job, int result)
+{
+	struct rbd_handle *h = job->handle;
+
+	pthread_mutex_lock(&h->mutex);
+	struct store_write *w = take_write(h, job);
+	pthread_mutex_unlock(&h->mutex);
+	free(job);
+	if (!w) {
+		rbd_handle_unref_soon(h);
+		return;
+	}
+	/* How librbd says that it has no lock any more. */
+	w->done(w, result == -EROFS ? -ESHUTDOWN : result);
+	/* Not the last reference: close drops its own only when no write is under way. */
+	rbd_handle_unref_soon(h);
+	end_write(h);
+}
+
+static void write_over(rbd_completion_t completion, void *argument)
+{
+	ssize_t result = rbd_aio_get_return_value(completion);
+
+	rbd_aio_release(completion);
+	job_over(argument, result < 0 ? (int)result : 0);
+}
+
+static bool is_writable(struct rbd_store_image *image, const struct store_write *w, int *code)
+{
+	struct rbd_handle *h = image->handle;
+
+	pthread_mutex_lock(&h->mutex);
+	if (h->lost)
+		*code = -ETIMEDOUT;
+	else if (w->segment >= image->segments || w->bytes > STORE_SEGMENT_BYTES)
+		*code = -EFBIG;
+	else
+		*code = 0;
+	pthread_mutex_unlock(&h->mutex);
+	return *code == 0;
+}
+
+static struct rbd_write *job_new(struct rbd_handle *h, struct store_write *w)
+{
+	struct rbd_write *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return NULL;
+	job->write = w;
+	job->handle = rbd_handle_ref(h);
+	pthread_mutex_lock(&h->mutex);
+	job->deadline_ms = rbd_now_ms() + rbd_limit_ms(h->cluster->location.timeout_seconds);
+	list_append(h, job);
+	h->under_way++;
+	pthread_cond_broadcast(&h->changed);
+	pthread_mutex_unlock(&h->mutex);
+	return job;
+}
+
+void rbd_store_write(struct store_image *base, struct store_write *w)
+{
+	struct rbd_store_image *image = rbd_image_of(base);
+	rbd_completion_t completion;
+	int r;
+
+	assert(image->writable);
+	if (!is_writable(image, w, &r)) {
+		w->done(w, r);
+		return;
+	}
+	uint64_t at = w->segment * STORE_SEGMENT_BYTES;
+	const void *data = w->data;
+	size_t bytes = w->bytes;
+	struct rbd_write *job = job_new(image->handle, w);
+	if (!job) {
+		w->done(w, -ENOMEM);
+		return;
+	}
+	r = rbd_aio_create_completion(job, write_over, &completion);
+	if (r < 0) {
+		job_over(job, r);
+		return;
+	}
+	r = rbd_aio_write2(image->handle->image, at, bytes, data, completion, 0);
+	if (r < 0) {
+		rbd_aio_release(completion);
+		job_over(job, r);
+	}
+}
+
+/* Gives up the oldest write. Called with the mutex held, which it gives up meanwhile. */
+static void give_up_oldest(struct rbd_handle *h)
+{
+	struct store_write *w = take_write(h, h->oldest);
+
+	h->lost = true;
+	pthread_mutex_unlock(&h->mutex);
+	w->done(w, -ETIMEDOUT);
+	pthread_mutex_lock(&h->mutex);
+	h->under_way--;
+}
+
+static void *run_watchdog(void *argument)
+{
+	struct rbd_handle *h = argument;
+
+	pthread_mutex_lock(&h->mutex);
+	while (!h->closing || h->under_way > 0) {
+		if (!h->oldest) {
+			pthread_cond_wait(&h->changed, &h->mutex);
+		} else if (rbd_now_ms() >= h->oldest->deadline_ms) {
+			give_up_oldest(h);
+		} else {
+			struct timespec until = {h->oldest->deadline_ms / 1000,
+						 h->oldest->deadline_ms % 1000 * 1000000};
+
+			pthread_cond_timedwait(&h->changed, &h->mutex, &until);
+		}
+	}
+	pthread_mutex_unlock(&h->mutex);
+	return NULL;
+}
+
+int rbd_watchdog_start(struct rbd_store_image *image, struct fault *f)
+{
+	int r = pthread_create(&image->watchdog, NULL, run_watchdog, image->handle);
+
+	if (r)
+		return fault_errno(f, -r, "start the watchdog of %s", image->base.guest);
+	image->has_watchdog = true;
+	return 0;
+}
+
+void rbd_watchdog_stop(struct rbd_store_image *image)
+{
+	struct rbd_handle *h = image->handle;
+
+	if (!image->has_watchdog)
+		return;
+	pthread_mutex_lock(&h->mutex);
+	h->closing = true;
+	pthread_cond_broadcast(&h->changed);
+	pthread_mutex_unlock(&h->mutex);
+	pthread_join(image->watchdog, NULL);
+}
+
+int rbd_check_lost(struct rbd_store_image *image, struct fault *f)
+{
+	struct rbd_handle *h = image->handle;
+
+	pthread_mutex_lock(&h->mutex);
+	bool lost = h->lost;
+	pthread_mutex_unlock(&h->mutex);
+	if (!lost)
+		return 0;
+	return fault_set(
+		f, -ETIMEDOUT,
+		"the Ceph cluster did not answer in time before: open the image of %s again",
+		image->base.guest);
+}
+
+static int run_discard(struct rbd_call *c)
+{
+	uint64_t end = c->first + c->count;
+
+	for (uint64_t at = c->first; at < end; at += DISCARD_SEGMENTS) {
+		uint64_t count = end - at < DISCARD_SEGMENTS ? end - at : DISCARD_SEGMENTS;
+
+		rbd_call_extend(c, rbd_limit_ms(c->timeout_seconds));
+		int r = rbd_discard(c->handle->image, at * STORE_SEGMENT_BYTES,
+				    count * STORE_SEGMENT_BYTES);
+		if (r < 0)
+			return rbd_fault(&c->fault, r == -EROFS ? -ESHUTDOWN : r,
+					 &c->cluster->location, "discard segments of %s/%s",
+					 c->cluster->location.pool, c->image);
+	}
+	return 0;
+}
+
+int rbd_store_discard(struct store_image *base, uint64_t first, uint64_t count, struct fault *f)
+{
+	struct rbd_store_image *image = rbd_image_of(base);
+	struct rbd_call c = rbd_image_call(image, run_discard);
+	int r = rbd_check_lost(image, f);
+
+	assert(image->writable);
+	if (r < 0 || first >= image->segments)
+		return r;
+	c.first = first;
+	c.count = count < image->segments - first ? count : image->segments - first;
+	r = rbd_call(&c, f);
+	return r < 0 ? fault_wrap(f, "free segments of %s", base->guest) : 0;
+}
+
+static int run_flush(struct rbd_call *c)
+{
+	int r = rbd_flush(c->handle->image);
+
+	return r < 0 ? rbd_fault(&c->fault, r == -EROFS ? -ESHUTDOWN : r, &c->cluster->location,
+				 "flush %s/%s", c->cluster->location.pool, c->image)
+		     : 0;
+}
+
+int rbd_store_flush(struct store_image *base, struct fault *f)
+{
+	struct rbd_store_image *image = rbd_image_of(base);
+	struct rbd_call c = rbd_image_call(image, run_flush);
+	int r = rbd_check_lost(image, f);
+
+	assert(image->writable);
+	return r < 0 ? r : rbd_call(&c, f);
+}
