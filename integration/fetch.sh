@@ -52,9 +52,8 @@ packages() {
 # What this machine calls the archive of a suite, else Debian's own address.
 mirror() {
 	local site
-	# shellcheck disable=SC2016 # apt fills these in
-	site=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
-		sed -n "s/^$1 //p" | sed -n 1p)
+	site=$(apt-get -o Debug::NoLocking=1 update --print-uris |
+		sed -n "s|^'\\(.*\\)/dists/$1/InRelease'.*|\\1|p" | sed -n 1p)
 	echo "${site:-$2}"
 }
 

@@ -78,7 +78,7 @@ build() {
 	mkdir -p "$folder"
 	{ meson setup "${again[@]}" "$@" "$folder" "$top" &&
 		meson compile -C "$folder"; } >"$folder/build.log" 2>&1 || {
-		tail -n 60 "$folder/build.log"
+		tail -n 30 "$folder/build.log"
 		return 1
 	}
 }

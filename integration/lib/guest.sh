@@ -11,7 +11,7 @@
 # a fraction of a second, and the Linux guest that writes with all its vCPUs.
 
 QEMU72=/usr/bin/qemu-system-x86_64
-QEMU10=${QEMU10:-$INTEGRATION/../build/fetched/qemu10}/qemu-system-x86_64
+QEMU10=${QEMU10_DIR:-$INTEGRATION/../build/fetched/qemu10}/qemu-system-x86_64
 QEMU=${QEMU:-$QEMU72}
 KERNEL=${KERNEL:-$INTEGRATION/../build/fetched/kernel/vmlinuz}
 GUESTS=${GUESTS:-$BUILD/integration/guest}

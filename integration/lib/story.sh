@@ -111,7 +111,8 @@ process_pid() {
 process_alive() {
 	local pid started
 	read -r pid started 2>/dev/null <"$STORY/$1.pid" || return 1
-	[ "$(process_stat "$pid" 19)" = "$started" ] && [ "$(process_stat "$pid" 0)" != Z ]
+	[ "$started" ] && [ "$(process_stat "$pid" 19)" = "$started" ] &&
+		[ "$(process_stat "$pid" 0)" != Z ]
 }
 
 process_gone() {
