@@ -6,7 +6,11 @@
  * One struct qmp belongs to one thread at a time. Every call has a time limit in
  * milliseconds and none waits beyond it: a frozen QEMU is -ETIMEDOUT, never a hang. After
  * -ETIMEDOUT the connection still works: a late reply is recognised by its id and dropped.
- * Events that arrive while a reply is awaited are queued, in order, for qmp_event().
+ * A command that timed out may still run; and while QEMU has eight that it has not answered
+ * it reads no more, not even one with QMP_OOB.
+ *
+ * Events that arrive while a reply is awaited are queued, in order, for qmp_event(): at most
+ * 4096 of them and 32 MiB of their text; beyond that the oldest are dropped and counted.
  *
  * Source: QEMU docs/interop/qmp-spec.rst.
  */
@@ -23,7 +27,7 @@ struct qmp;
 struct qmp_error {
 	int code;	/* negative errno; -EREMOTEIO where QEMU itself refused the command */
 	char class[48]; /* QEMU's class ("GenericError", "CommandNotFound"), "" where not QEMU */
-	char text[384]; /* one sentence; for -EREMOTEIO QEMU's own description */
+	char text[384]; /* one sentence that names the command: "QEMU refused getfd: …" */
 };
 
 struct qmp_event {
@@ -38,8 +42,9 @@ enum {
 
 /*
  * Connects, reads the greeting, negotiates capabilities (out-of-band where offered).
- * -ENOENT, -ECONNREFUSED (nobody listens), -ETIMEDOUT (another client holds the monitor),
- * -EPROTO (not a QMP server).
+ * -ENOENT, -ECONNREFUSED (nobody listens), -ENAMETOOLONG, -ETIMEDOUT (another client holds
+ * the monitor, or QEMU is stopped), -EPROTO (not a QMP server), and as for qmp_execute().
+ * *q is NULL on failure.
  */
 int qmp_connect(const char *path, int limit_ms, struct qmp **q, struct qmp_error *e);
 /* The same on a connected socket, which qmp owns from here, also on failure. */
@@ -49,23 +54,33 @@ void qmp_close(struct qmp *q); /* accepts NULL */
 /* QEMU's version from the greeting as "7.2.22"; valid until qmp_close(). */
 const char *qmp_version(const struct qmp *q);
 bool qmp_has_oob(const struct qmp *q);
-/* Process id of the peer (SO_PEERCRED), or -1. */
+/*
+ * Process id of the peer (SO_PEERCRED), or -1. For a socket that QEMU did not open itself it
+ * is the one that called listen() on it: libvirt hands its guests a socket of its own.
+ */
 pid_t qmp_peer_pid(const struct qmp *q);
-/* For poll(): readable when qmp_event() may have something. Do not read from it. */
+/*
+ * For poll(): readable when qmp_event() may have something. Do not read from it. Events that
+ * came during another call do not make it readable: after one, ask qmp_event() until it is 0.
+ */
 int qmp_fd(const struct qmp *q);
 
 struct qmp_command {
 	const char *name;
 	struct json_object *arguments; /* may be NULL; qmp_execute() always releases it */
-	int pass_fd;	/* sent along with SCM_RIGHTS where >= 0; stays the caller's */
+	/* Sent along with SCM_RIGHTS where > 0 (so that leaving it out passes none); stays the
+	   caller's. */
+	int pass_fd;
 	unsigned flags; /* QMP_OOB or 0 */
-	int limit_ms;
+	int limit_ms;	/* 0 or less: only one look, never "for ever" */
 };
 
 /*
  * Runs a command and waits for its reply. *result (may be NULL) gets the "return" value, which
- * the caller releases with json_object_put(). -EREMOTEIO, -ETIMEDOUT, -ECONNRESET (QEMU closed
- * the socket), -EPROTO (malformed reply: the connection is unusable from then on).
+ * the caller releases with json_object_put(); it is NULL on failure. -EREMOTEIO (QEMU refused
+ * it), -ETIMEDOUT, -EOPNOTSUPP (QMP_OOB was not negotiated), -EBADF (pass_fd), -ECONNRESET
+ * (QEMU closed the socket), -EPROTO (malformed reply). After the last two the connection is
+ * unusable; what else there is to it is qmp_event() for the events that came before.
  */
 int qmp_execute(struct qmp *q, const struct qmp_command *c, struct json_object **result,
 		struct qmp_error *e);
@@ -76,3 +91,5 @@ int qmp_execute(struct qmp *q, const struct qmp_command *c, struct json_object *
  */
 int qmp_event(struct qmp *q, int limit_ms, struct qmp_event *event, struct qmp_error *e);
 void qmp_event_clear(struct qmp_event *event);
+/* How many events were dropped, since the beginning, because nobody asked for them. */
+uint64_t qmp_events_dropped(const struct qmp *q);
