@@ -167,6 +167,9 @@ int checkpoint_check_next(struct checkpoint_id id, const struct checkpoint_id *i
 void store_image_close(struct store_image *image); /* accepts NULL */
 SCOPE_CLOSER(store_image_close, struct store_image)
 
+/* Describes a write's failure: the segment, why, and what to do. Returns `code`. */
+int store_write_fault(const struct store_image *image, uint64_t segment, int code, struct fault *f);
+
 static inline int store_list(struct store *s, int (*each)(void *, const char *), void *context,
 			     struct fault *f)
 {

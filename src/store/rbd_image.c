@@ -13,6 +13,7 @@
 enum {
 	GROW_SEGMENTS = 256, /* an RBD image is thin, a resize takes milliseconds */
 	CREATE_ATTEMPTS = 3,
+	LOST_CLOSE_SECONDS = 1,
 };
 
 static const uint64_t features = RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK |
@@ -244,6 +245,9 @@ void rbd_store_image_close(struct store_image *base)
 	struct fault late;
 
 	rbd_watchdog_stop(image);
+	/* The cluster has not answered for long enough: what is late closes it later. */
+	if (rbd_check_lost(image, &late) < 0)
+		c.timeout_seconds = LOST_CLOSE_SECONDS;
 	rbd_call(&c, &late);
 	free(image);
 }

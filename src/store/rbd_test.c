@@ -4,10 +4,11 @@
  *
  *	store-contract                 the contract as TAP; 77 where the variable is not set
  *	store-contract write GUEST     commits again and again until something fails
+ *	store-contract persist GUEST   the same, and opens the image again after each failure
  *	store-contract open GUEST      opens for writing, once
  *	store-contract measure GUEST   MB/s and milliseconds
  *
- * The last three print what happened and after how many milliseconds, and end with 0 where
+ * The last four print what happened and after how many milliseconds, and end with 0 where
  * nothing failed. The integration suite kills, stops and fills what they run against.
  */
 #include <inttypes.h>
@@ -208,7 +209,7 @@ static int run_verb(struct store *s, const char *verb, const char *guest)
 	started_ms = now_ms();
 	r = store_reserve(image, MEASURE_SEGMENTS, &fault);
 	report("reserve", r, started_ms);
-	if (r == 0 && !strcmp(verb, "write"))
+	if (r == 0 && (!strcmp(verb, "write") || !strcmp(verb, "persist")))
 		r = write_until_it_fails(image);
 	else if (r == 0 && !strcmp(verb, "measure"))
 		r = measure(s, image, guest);
@@ -226,7 +227,9 @@ static int run(const char *verb, const char *guest)
 
 	if (report("open store", r, started_ms) < 0)
 		return EXIT_FAILURE;
-	r = run_verb(s, verb, guest);
+	do
+		r = run_verb(s, verb, guest);
+	while (!strcmp(verb, "persist"));
 	started_ms = now_ms();
 	store_close(s);
 	report("close store", 0, started_ms);

@@ -47,6 +47,18 @@ void store_close(struct store *s)
 		s->ops->close(s);
 }
 
+int store_write_fault(const struct store_image *image, uint64_t segment, int code, struct fault *f)
+{
+	const char *advice = "";
+
+	if (code == -ENOSPC || code == -EDQUOT)
+		advice = "; make room with vmguard delete, or enlarge the store";
+	else if (code == -ETIMEDOUT)
+		advice = "; see whether the store is up and not overloaded";
+	return fault_set(f, code, "write segment %" PRIu64 " of %s: %s%s", segment, image->guest,
+			 strerror(-code), advice);
+}
+
 void store_image_close(struct store_image *image)
 {
 	if (image)
