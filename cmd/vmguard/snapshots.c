@@ -91,6 +91,7 @@ static int add_checkpoint(void *context, const struct manifest *m)
 	return 0;
 }
 
+/* One guest that cannot be read must not hide the others: it is told, the first is returned. */
 static int list_guests(struct store *store, struct listing *l, struct fault *f)
 {
 	struct names n = {0};
@@ -98,8 +99,17 @@ static int list_guests(struct store *store, struct listing *l, struct fault *f)
 
 	if (n.count)
 		qsort(n.names, n.count, sizeof(*n.names), by_name);
-	for (size_t i = 0; !r && i < n.count; i++)
-		r = checkpoint_list(store, n.names[i], add_checkpoint, l, f);
+	for (size_t i = 0; i < n.count; i++) {
+		struct fault one;
+
+		if (checkpoint_list(store, n.names[i], add_checkpoint, l, &one) == 0)
+			continue;
+		if (!r)
+			*f = one;
+		else
+			report_fault(&one);
+		r = f->code;
+	}
 	free(n.names);
 	return r;
 }
@@ -130,7 +140,7 @@ static int snapshots_run(int argc, char **argv)
 		return usage_error(&verb_snapshots, "one NAME or none");
 	l.json = a.json ? json_object_new_array() : NULL;
 	int r = list(&a, &l, &f);
-	if (!r && a.json)
+	if (a.json && (!r || l.any))
 		printf("%s\n", json_object_to_json_string_ext(l.json, JSON_C_TO_STRING_PLAIN));
 	else if (!r && !l.any)
 		printf("no checkpoints in %s\n", a.store);

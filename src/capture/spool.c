@@ -2,7 +2,6 @@
 #include "capture/spool.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -267,8 +266,7 @@ int spool_drain(struct spool *s, struct fault *f)
 	uint64_t segment = s->result_segment;
 	pthread_mutex_unlock(&s->lock);
 	if (r < 0)
-		return fault_errno(f, r, "write segment %" PRIu64 " of %s", segment,
-				   s->image->guest);
+		return store_write_fault(s->image, segment, r, f);
 	return 0;
 }
 

@@ -41,11 +41,7 @@ static int qemu_execute(struct hypervisor *h, const char *command, struct json_o
 	};
 	struct qmp_error e;
 
-	if (qmp_execute(qmp_of(h), &c, result, &e) < 0) {
-		qemu_fault(h, &e, f);
-		return fault_wrap(f, "%s", command);
-	}
-	return 0;
+	return qmp_execute(qmp_of(h), &c, result, &e) < 0 ? qemu_fault(h, &e, f) : 0;
 }
 
 static int qemu_event(struct hypervisor *h, int limit_ms, struct monitor_event *event,

@@ -42,8 +42,7 @@ int segment_write(struct store_image *s, uint64_t segment, const void *data, siz
 		pthread_cond_wait(&w.changed, &w.lock);
 	pthread_mutex_unlock(&w.lock);
 	if (w.result < 0)
-		return fault_errno(f, w.result, "write segment %" PRIu64 " of %s", segment,
-				   s->guest);
+		return store_write_fault(s, segment, w.result, f);
 	return 0;
 }
 
@@ -71,7 +70,7 @@ int block_read(struct store_image *s, uint64_t segment, struct block *b, uint8_t
 
 	if (r < 0)
 		return r;
-	size_t length = BLOCK_HEADER_BYTES + block_payload_bytes(header);
+	size_t length = BLOCK_HEADER_BYTES + (size_t)block_payload_bytes(header);
 	if (length > STORE_SEGMENT_BYTES)
 		return fault_set(f, -EBADMSG, "segment %" PRIu64 ": a block of %zu bytes", segment,
 				 length);

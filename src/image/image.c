@@ -43,7 +43,7 @@ struct image {
 };
 
 enum {
-	OTHER_SEGMENTS_MAX = STORE_SEGMENT_BYTES / (64 << 10) + 512, /* devices, manifest */
+	OTHER_SEGMENTS_MAX = 160, /* devices (512 MiB at most), manifest */
 };
 
 struct store_image *image_store(struct image *image)
@@ -152,8 +152,8 @@ int image_begin(struct image *image, const struct ram_layout *l, struct image_bu
 	m->index.checkpoint = m->id.number;
 	if (!r)
 		r = store_reserve(image->store,
-				  image->taken.room + l->pages / image->slots + OTHER_SEGMENTS_MAX +
-					  l->pages / BLOCK_ENTRIES_MAX,
+				  segment_map_end(&image->live) + l->pages / image->slots +
+					  OTHER_SEGMENTS_MAX + l->pages / BLOCK_ENTRIES_MAX,
 				  f);
 	return r;
 }

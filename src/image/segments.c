@@ -104,6 +104,15 @@ int segment_map_take(struct segment_map *m, uint64_t *segment, struct fault *f)
 	return segment_map_use(m, *segment, f);
 }
 
+uint64_t segment_map_end(const struct segment_map *m)
+{
+	uint64_t end = m->room;
+
+	while (end && !is_used(m, end - 1))
+		end--;
+	return end;
+}
+
 struct segment_range segment_map_free_range(const struct segment_map *m, uint64_t from)
 {
 	while (is_used(m, from))

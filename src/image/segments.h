@@ -28,6 +28,8 @@ int segment_map_use(struct segment_map *m, uint64_t segment, struct fault *f);
 int segment_map_use_list(struct segment_map *m, const struct segment_list *l, struct fault *f);
 /* The lowest free segment at or behind m->next, which it then uses. -EFBIG, -ENOMEM. */
 int segment_map_take(struct segment_map *m, uint64_t *segment, struct fault *f);
+/* One behind the last segment in use. */
+uint64_t segment_map_end(const struct segment_map *m);
 /* The first free range at or behind `from`; the last one is open (count UINT64_MAX). */
 struct segment_range segment_map_free_range(const struct segment_map *m, uint64_t from);
 void segment_map_clear(struct segment_map *m);
