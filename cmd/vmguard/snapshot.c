@@ -59,7 +59,7 @@ static void print_text(const char *guest, const struct capture_result *r)
 	       " pages are zero\n",
 	       guest, r->id.number, format_bytes(r->bytes_written, size), r->total_ms / 1e3,
 	       r->pause_us / 1e3, r->pages_zero, r->pages_total);
-	if (r->spool_full_ms)
+	if (r->spool_full_ms >= 100)
 		printf("the spool was full for %.1f s and the guest may have waited: a larger "
 		       "--spool or a faster store helps\n",
 		       r->spool_full_ms / 1e3);
