@@ -295,14 +295,14 @@ START_TEST(takes_many_writes_at_once)
 	auto_of(store_image_close) struct store_image *writer = new_writer(s, "guest");
 	struct waited_write *writes[CONTRACT_MANY];
 
-	for (uint8_t i = 0; i < CONTRACT_MANY; i++)
-		writes[i] = start_write(writer, i, i);
+	for (size_t i = 0; i < CONTRACT_MANY; i++)
+		writes[i] = start_write(writer, i, (uint8_t)i);
 	for (size_t i = 0; i < CONTRACT_MANY; i++)
 		ck_assert_int_eq(end_write(writes[i]), 0);
 	commit(writer, 1, 1);
 	struct store_image *reader = open_reader_of(s, "guest", (struct checkpoint_id){1, 1});
-	for (uint8_t i = 0; i < CONTRACT_MANY; i++)
-		ck_assert_int_eq(holds(reader, i, i), 1);
+	for (size_t i = 0; i < CONTRACT_MANY; i++)
+		ck_assert_int_eq(holds(reader, i, (uint8_t)i), 1);
 	store_image_close(reader);
 }
 END_TEST
@@ -313,8 +313,8 @@ START_TEST(waits_for_writes_under_way_when_it_closes)
 	struct store_image *writer = new_writer(s, "guest");
 	struct waited_write *writes[CONTRACT_MANY];
 
-	for (uint8_t i = 0; i < CONTRACT_MANY; i++)
-		writes[i] = start_write(writer, i, i);
+	for (size_t i = 0; i < CONTRACT_MANY; i++)
+		writes[i] = start_write(writer, i, (uint8_t)i);
 	store_image_close(writer);
 	for (size_t i = 0; i < CONTRACT_MANY; i++) {
 		ck_assert(writes[i]->is_over);

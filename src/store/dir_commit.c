@@ -167,7 +167,7 @@ static void mark_named(struct dir_listing *l, const struct dir_table *t)
 static int mark_commits(struct dir_image *image, struct dir_listing *l, struct fault *f)
 {
 	for (size_t i = 0; i < l->commit_count; i++) {
-		struct dir_table table;
+		struct dir_table table = {0};
 		auto_fd int fd = -1;
 		int r = dir_commit_lock(image->folder, l->commits[i], F_RDLCK, &fd, f);
 

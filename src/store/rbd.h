@@ -13,7 +13,8 @@
  *
  *	rbd.c            the store, ops table     rbd_call.c   calls that end in time
  *	rbd_image.c      open, close, read        rbd_write.c  write, discard, flush
- *	rbd_snapshot.c   commit, remove, list     rbd_fault.c  what an error means
+ *	rbd_snapshot.c   commit, remove, list     rbd_room.c   whether the pool is full
+ *	rbd_location.c   URIs                     rbd_fault.c  what an error means
  *
  * A commit that is removed while it is read takes the data away under its reader: reads
  * then fail or return other data.

@@ -51,6 +51,8 @@ struct rbd_handle {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* something below has changed */
 	struct rbd_write *oldest, *newest;
+	bool looking;	  /* rbd_room.h */
+	int full;	  /* -ENOSPC, -EDQUOT: the pool was full when we last looked */
 	size_t under_way; /* writes whose `done` has not returned */
 	bool closing;
 	bool lost; /* a call or a write was late, or a commit failed: only close helps */

@@ -4,8 +4,13 @@
 
 #include "vmguard/fault.h"
 
+/*
+ * The default is longer than Ceph needs to notice a dead OSD (20 s). With less than 10 s a
+ * commit may fail only because another client of the image has died: its notifications then
+ * take 5 s each.
+ */
 enum {
-	RBD_TIMEOUT_SECONDS = 30, /* longer than Ceph needs to notice a dead OSD (20 s) */
+	RBD_TIMEOUT_SECONDS = 30,
 	RBD_TIMEOUT_SECONDS_MAX = 3600,
 };
 

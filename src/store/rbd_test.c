@@ -7,8 +7,10 @@
  *	store-contract persist GUEST   the same, and opens the image again after each failure
  *	store-contract open GUEST      opens for writing, once
  *	store-contract measure GUEST   MB/s and milliseconds
+ *	store-contract read GUEST      reads the last checkpoint until something fails
+ *	store-contract remove GUEST    removes the image
  *
- * The last four print what happened and after how many milliseconds, and end with 0 where
+ * All but the first print what happened and after how many milliseconds, and end with 0 where
  * nothing failed. The integration suite kills, stops and fills what they run against.
  */
 #include <inttypes.h>
@@ -108,11 +110,11 @@ static int write_segments(struct store_image *image, uint64_t count, uint8_t fil
 static int next_id(struct store_image *image, struct checkpoint_id *id)
 {
 	auto_free struct checkpoint_id *ids = NULL;
-	size_t count;
+	size_t count = 0;
 	int r = store_checkpoints(image, &ids, &count, &fault);
 
 	*id = (struct checkpoint_id){1, 1};
-	if (r == 0 && count)
+	if (r == 0 && count > 0)
 		*id = (struct checkpoint_id){ids[count - 1].epoch, ids[count - 1].number + 1};
 	return r;
 }
@@ -170,6 +172,40 @@ static int read_segments(struct store *s, const char *guest, struct checkpoint_i
 	return r;
 }
 
+static int find_last(struct store *s, const char *guest, struct checkpoint_id *id)
+{
+	auto_of(store_image_close) struct store_image *list = NULL;
+	int r = store_image_open(s, guest, STORE_READ, NULL, &list, &fault);
+
+	if (r == 0)
+		r = next_id(list, id);
+	id->number--;
+	return r;
+}
+
+static int read_until_it_fails(struct store *s, const char *guest)
+{
+	static uint8_t page[4096];
+	struct checkpoint_id id = {0};
+	struct store_image *reader = NULL;
+	double started_ms = now_ms();
+	int r = find_last(s, guest, &id);
+
+	if (r == 0)
+		r = store_image_open(s, guest, STORE_READ, &id, &reader, &fault);
+	if (report("open to read", r, started_ms) < 0)
+		return r;
+	for (uint64_t i = 0; r == 0; i = (i + 1) % 16) {
+		started_ms = now_ms();
+		r = store_read(reader, i, 4096, page, sizeof(page), &fault);
+	}
+	report("read", r, started_ms);
+	started_ms = now_ms();
+	store_image_close(reader);
+	report("close image", 0, started_ms);
+	return r;
+}
+
 static int measure(struct store *s, struct store_image *image, const char *guest)
 {
 	struct checkpoint_id id = {0};
@@ -177,6 +213,8 @@ static int measure(struct store *s, struct store_image *image, const char *guest
 	int r = write_segments(image, MEASURE_SEGMENTS, 'm');
 	double ms = now_ms() - started_ms;
 
+	if (r < 0)
+		return report("write", r, started_ms);
 	printf("write            %8.0f MB/s, %d segments, %d in flight\n",
 	       MEASURE_SEGMENTS * STORE_SEGMENT_BYTES / ms / 1e3, MEASURE_SEGMENTS, IN_FLIGHT);
 	for (int i = 0; r == 0 && i < MEASURE_COMMITS; i++) {
@@ -198,7 +236,7 @@ static int measure(struct store *s, struct store_image *image, const char *guest
 	return r;
 }
 
-static int run_verb(struct store *s, const char *verb, const char *guest)
+static int run_once(struct store *s, const char *verb, const char *guest)
 {
 	struct store_image *image;
 	double started_ms = now_ms();
@@ -219,6 +257,23 @@ static int run_verb(struct store *s, const char *verb, const char *guest)
 	return r;
 }
 
+static int run_verb(struct store *s, const char *verb, const char *guest)
+{
+	int r;
+
+	do
+		r = run_once(s, verb, guest);
+	while (!strcmp(verb, "persist"));
+	return r;
+}
+
+static int remove_image(struct store *s, const char *guest)
+{
+	double started_ms = now_ms();
+
+	return report("remove image", store_image_remove(s, guest, &fault), started_ms);
+}
+
 static int run(const char *verb, const char *guest)
 {
 	struct store *s;
@@ -227,9 +282,12 @@ static int run(const char *verb, const char *guest)
 
 	if (report("open store", r, started_ms) < 0)
 		return EXIT_FAILURE;
-	do
+	if (!strcmp(verb, "remove"))
+		r = remove_image(s, guest);
+	else if (!strcmp(verb, "read"))
+		r = read_until_it_fails(s, guest);
+	else
 		r = run_verb(s, verb, guest);
-	while (!strcmp(verb, "persist"));
 	started_ms = now_ms();
 	store_close(s);
 	report("close store", 0, started_ms);

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 
 #include "rbd_fault.h"
+#include "rbd_room.h"
 
 enum { DISCARD_SEGMENTS = 256 }; /* at once; rbd_discard() answers with bytes in an int */
 
@@ -61,6 +62,7 @@ static void job_over(struct rbd_write *job, int result)
 
 	pthread_mutex_lock(&h->mutex);
 	struct store_write *w = take_write(h, job);
+	h->lost |= result == -ETIMEDOUT;
 	pthread_mutex_unlock(&h->mutex);
 	free(job);
 	if (!w) {
@@ -89,6 +91,8 @@ static bool is_writable(struct rbd_store_image *image, const struct store_write 
 	pthread_mutex_lock(&h->mutex);
 	if (h->lost)
 		*code = -ETIMEDOUT;
+	else if (h->full)
+		*code = h->full;
 	else if (w->segment >= image->segments || w->bytes > STORE_SEGMENT_BYTES)
 		*code = -EFBIG;
 	else
@@ -157,21 +161,42 @@ static void give_up_oldest(struct rbd_handle *h)
 	h->under_way--;
 }
 
+/* Until something changes, the oldest write is late, or it is time to look again. */
+static void wait_for_change(struct rbd_handle *h)
+{
+	int64_t until_ms = rbd_now_ms() + RBD_ROOM_INTERVAL_MS;
+
+	if (!h->oldest && !h->full) {
+		pthread_cond_wait(&h->changed, &h->mutex);
+		return;
+	}
+	if (h->oldest && h->oldest->deadline_ms < until_ms)
+		until_ms = h->oldest->deadline_ms;
+	struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
+	pthread_cond_timedwait(&h->changed, &h->mutex, &until);
+}
+
+static bool is_time_to_look(const struct rbd_handle *h, int64_t next_look_ms)
+{
+	return (h->oldest || h->full) && !h->looking && !h->closing && rbd_now_ms() >= next_look_ms;
+}
+
 static void *run_watchdog(void *argument)
 {
 	struct rbd_handle *h = argument;
+	int64_t next_look_ms = 0;
 
 	pthread_mutex_lock(&h->mutex);
-	while (!h->closing || h->under_way > 0) {
-		if (!h->oldest) {
-			pthread_cond_wait(&h->changed, &h->mutex);
-		} else if (rbd_now_ms() >= h->oldest->deadline_ms) {
+	while (!h->closing || h->under_way || h->looking) {
+		if (h->oldest && rbd_now_ms() >= h->oldest->deadline_ms) {
 			give_up_oldest(h);
+		} else if (is_time_to_look(h, next_look_ms)) {
+			next_look_ms = rbd_now_ms() + RBD_ROOM_INTERVAL_MS;
+			pthread_mutex_unlock(&h->mutex);
+			rbd_room_look(h);
+			pthread_mutex_lock(&h->mutex);
 		} else {
-			struct timespec until = {h->oldest->deadline_ms / 1000,
-						 h->oldest->deadline_ms % 1000 * 1000000};
-
-			pthread_cond_timedwait(&h->changed, &h->mutex, &until);
+			wait_for_change(h);
 		}
 	}
 	pthread_mutex_unlock(&h->mutex);
