@@ -229,6 +229,11 @@ int image_add_page(struct image *image, uint64_t page, const uint8_t *data, stru
 	int r = open_segment(image, s, &image->next.data, f);
 	if (r < 0)
 		return r;
+	if (s->segment >= UINT32_MAX / image->slots)
+		return fault_set(f, -EFBIG,
+				 "segment %" PRIu64 ": the image is too large for pages of %zu "
+				 "bytes",
+				 s->segment, page_bytes);
 	struct page_entry entry = {page, s->segment * image->slots + s->filled, {0}};
 	memcpy(s->bytes + s->filled * page_bytes, data, page_bytes);
 	page_hash(image->head.secret, data, page_bytes, entry.hash);

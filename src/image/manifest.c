@@ -203,6 +203,16 @@ static size_t get_hex(struct fields *in, const char *key, uint8_t *bytes, size_t
 	return length;
 }
 
+/* 0 where it is not a whole number above 0. */
+static uint64_t number_at(struct json_object *list, size_t i)
+{
+	struct json_object *value = json_object_array_get_idx(list, i);
+
+	if (!json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0)
+		return 0;
+	return json_object_get_uint64(value);
+}
+
 static void get_segments(struct fields *in, const char *key, struct segment_list *l)
 {
 	struct json_object *list = get(in, key, json_type_array);
@@ -213,9 +223,8 @@ static void get_segments(struct fields *in, const char *key, struct segment_list
 		struct json_object *range = json_object_array_get_idx(list, i);
 		bool pair = json_object_is_type(range, json_type_array) &&
 			    json_object_array_length(range) == 2;
-		uint64_t first =
-			pair ? json_object_get_uint64(json_object_array_get_idx(range, 0)) : 0;
-		uint64_t n = pair ? json_object_get_uint64(json_object_array_get_idx(range, 1)) : 0;
+		uint64_t first = pair ? number_at(range, 0) : 0;
+		uint64_t n = pair ? number_at(range, 1) : 0;
 
 		if (!first || !n || first >= SEGMENTS_MAX || n > SEGMENTS_MAX - first)
 			break;
@@ -261,10 +270,12 @@ static int get_blocks(struct fields *in, struct ram_layout *l, struct fault *f)
 		get_text(&block, "name", name, sizeof(name));
 		uint64_t bytes = get_number(&block, "bytes", INT64_MAX);
 
-		if (block.wrong)
+		if (block.wrong) {
 			in->wrong = "blocks";
-		else if (layout_add_block(l, name, bytes, f) < 0)
-			return f->code;
+		} else if (layout_add_block(l, name, bytes, f) < 0) {
+			f->code = f->code == -ENOMEM ? -ENOMEM : -EBADMSG;
+			return fault_wrap(f, "the manifest's field \"blocks\"");
+		}
 	}
 	return 0;
 }
@@ -287,7 +298,8 @@ static int get_manifest(struct fields *in, struct manifest *m, struct fault *f)
 
 	if (!in->wrong && version != FORMAT_VERSION)
 		return fault_set(f, -EOPNOTSUPP,
-				 "the manifest has format version %llu, this vmguard reads %d",
+				 "the manifest has format version %llu, this vmguard reads %d: "
+				 "update vmguard",
 				 (unsigned long long)version, FORMAT_VERSION);
 	get_text(in, "guest", m->guest, sizeof(m->guest));
 	m->id.epoch = get_number(in, "epoch", UINT64_MAX);

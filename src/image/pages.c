@@ -111,15 +111,9 @@ static void order_entries(struct checkpoint *c)
 		qsort(c->entries, kept, sizeof(*c->entries), by_slot);
 }
 
-static int load_entries(struct checkpoint *c, struct fault *f)
+static int load_lists(struct checkpoint *c, struct fault *f)
 {
 	const struct manifest *m = &c->manifest;
-
-	if (c->entry_of)
-		return 0;
-	c->entry_of = calloc(m->layout.pages + 1, sizeof(*c->entry_of));
-	if (!c->entry_of)
-		return fault_errno(f, -ENOMEM, "read the index");
 	int r = load_list(c, &m->index, BLOCK_INDEX, f);
 	for (size_t i = 0; !r && i < m->delta_count; i++)
 		r = load_list(c, &m->deltas[i], BLOCK_DELTA, f);
@@ -132,6 +126,22 @@ static int load_entries(struct checkpoint *c, struct fault *f)
 				 " zero pages of %" PRIu64,
 				 c->entry_count, m->pages_zero, m->layout.pages);
 	return 0;
+}
+
+/* Once; a part of them is not kept, or it would pass for all the next time. */
+static int load_entries(struct checkpoint *c, struct fault *f)
+{
+	if (c->entry_of)
+		return 0;
+	c->entry_of = calloc(c->manifest.layout.pages + 1, sizeof(*c->entry_of));
+	if (!c->entry_of)
+		return fault_errno(f, -ENOMEM, "read the index");
+	int r = load_lists(c, f);
+	if (r < 0) {
+		c->entry_count = 0;
+		free(give(c->entry_of));
+	}
+	return r;
 }
 
 static int check_page(const struct checkpoint *c, const struct page_entry *e, const uint8_t *data,
