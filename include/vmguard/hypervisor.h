@@ -84,6 +84,9 @@ int hypervisor_run_state(struct hypervisor *h, char state[32], struct fault *f);
 /* What QEMU says of its migration ("none", "active", "completed", "failed", …), 32 bytes. */
 int hypervisor_migration_status(struct hypervisor *h, char status[32], struct fault *f);
 
+/* The guest's RAM, without video memory and firmware. */
+int hypervisor_ram_bytes(struct hypervisor *h, uint64_t *bytes, struct fault *f);
+
 /* Switches one migration capability. */
 int hypervisor_set_capability(struct hypervisor *h, const char *capability, bool on,
 			      struct fault *f);

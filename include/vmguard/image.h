@@ -107,6 +107,13 @@ SCOPE_CLOSER(image_close, struct image)
 struct store_image *image_store(struct image *image);
 
 /*
+ * Makes room for a checkpoint of about that much RAM. Called before the guest is touched: in a
+ * cluster this is work that should not run while the guest stands still, and a wait that the
+ * reader of a stream must not have. image_begin() does it where it was not enough.
+ */
+int image_expect(struct image *image, uint64_t ram_bytes, struct fault *f);
+
+/*
  * One checkpoint, on one thread: begin, pages in any order, end; then, when all segments that
  * were put are written, commit. Whatever fails in between: wait for the writes, image_drop().
  */
@@ -132,7 +139,10 @@ int image_commit(struct image *image, const struct checkpoint_facts *facts,
 
 struct checkpoint;
 
-/* Calls `each` for every checkpoint of a guest, oldest first, until it fails. -ENOENT: no guest. */
+/*
+ * Calls `each` for every checkpoint of a guest, oldest first, until it fails. A damaged one does
+ * not hide the others: the first one's fault is returned at the end. -ENOENT: no guest.
+ */
 int checkpoint_list(struct store *s, const char *guest,
 		    int (*each)(void *context, const struct manifest *m), void *context,
 		    struct fault *f);

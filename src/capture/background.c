@@ -97,7 +97,10 @@ static int check_capability_list(struct json_object *list, struct fault *f)
 	};
 	bool known = false;
 
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
+	size_t count =
+		json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < count; i++) {
 		struct json_object *entry = json_object_array_get_idx(list, i);
 
 		known = known || !strcmp(name_of(entry), capability);
@@ -159,12 +162,13 @@ static int background_start(struct engine *e, int fd, struct fault *f)
 {
 	int r = hypervisor_set_capability(e->h, "events", true, f);
 
-	if (!r)
-		r = hypervisor_give_fd(e->h, fd, fd_name, f);
 	if (r < 0)
 		return r;
-	e->changed = true;
-	r = hypervisor_set_capability(e->h, capability, true, f);
+	r = hypervisor_give_fd(e->h, fd, fd_name, f);
+	if (!r) {
+		e->changed = true;
+		r = hypervisor_set_capability(e->h, capability, true, f);
+	}
 	if (r == -EREMOTEIO)
 		fault_wrap(f,
 			   "QEMU needs userfaultfd write protection (kernel 5.7, and as a normal "
@@ -233,7 +237,6 @@ void engine_init(struct engine *e, struct hypervisor *h)
 {
 	static const struct engine_ops background = {
 		.name = "background",
-		.whole = true,
 		.check = background_check,
 		.start = background_start,
 		.wait = background_wait,

@@ -224,6 +224,21 @@ static void drop(struct capture *c, int why)
 		image_drop(c->image, &ignored);
 }
 
+/* All that can be done, and refused, while the guest is not touched. */
+static int prepare(struct capture *c, struct store *s, struct fault *f)
+{
+	uint64_t ram_bytes = 0;
+	int r = c->engine.ops->check(&c->engine, c->options->allow_resume, f);
+
+	if (!r)
+		r = hypervisor_ram_bytes(c->engine.h, &ram_bytes, f);
+	if (!r)
+		r = image_open(s, c->options->guest, &c->image, f);
+	if (!r)
+		r = image_expect(c->image, ram_bytes, f);
+	return r;
+}
+
 int capture_run(struct hypervisor *h, struct store *s, const struct capture_options *options,
 		struct capture_result *result, struct fault *f)
 {
@@ -231,11 +246,11 @@ int capture_run(struct hypervisor *h, struct store *s, const struct capture_opti
 	struct capture c = {.options = options, .started_ms = clock_ms(CLOCK_MONOTONIC)};
 
 	engine_init(&c.engine, h);
-	int r = c.engine.ops->check(&c.engine, options->allow_resume, f);
-	if (!r)
-		r = image_open(s, options->guest, &c.image, f);
-	if (r < 0)
+	int r = prepare(&c, s, f);
+	if (r < 0) {
+		image_close(c.image);
 		return fault_wrap(f, "snapshot of %s", options->guest);
+	}
 	r = stream_guest(&c, f);
 	int reset = c.engine.ops->reset(&c.engine, &reset_fault);
 	if (!r)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An engine gets pages out of QEMU: the one choice is `background`, QEMU's background snapshot
- * (background.c). What stands above must not assume that every page passes by: see `whole`.
+ * An engine gets pages out of QEMU. There is one: `background`, QEMU's background snapshot
+ * (background.c), which hands over every page. One that knows dirty pages is thinkable, so what
+ * stands above must not depend on how the pages come.
  */
 #pragma once
 
@@ -15,14 +16,13 @@
 struct engine_state {
 	bool completed;
 	bool failed;
-	int64_t stop_us;   /* of the guest's pause; 0: not seen yet */
+	int64_t stop_us; /* of the guest's pause; 0: not seen yet */
 	int64_t resume_us;
 };
 
 struct engine;
 struct engine_ops {
 	const char *name;
-	bool whole; /* a checkpoint has every page, else those that changed */
 
 	/* Whether the guest can be captured now. Changes nothing. -EPERM: refused, says why. */
 	int (*check)(struct engine *e, bool allow_resume, struct fault *f);

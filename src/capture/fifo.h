@@ -10,7 +10,7 @@
 #include "vmguard/fault.h"
 
 struct fifo {
-	char path[160];
+	char path[192];
 	int give; /* open O_RDWR, for QEMU; -1 after fifo_given() */
 	int read; /* open O_RDONLY and not blocking; holds the lock that says a reader lives */
 };

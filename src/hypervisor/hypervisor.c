@@ -42,7 +42,27 @@ int hypervisor_migration_status(struct hypervisor *h, char status[32], struct fa
 		return r;
 	copy_text(result, "status", status);
 	if (!status[0])
-		strcpy(status, "none");
+		snprintf(status, 32, "none");
+	json_object_put(result);
+	return 0;
+}
+
+static uint64_t number(struct json_object *object, const char *key)
+{
+	struct json_object *value = NULL;
+
+	json_object_object_get_ex(object, key, &value);
+	return json_object_get_uint64(value);
+}
+
+int hypervisor_ram_bytes(struct hypervisor *h, uint64_t *bytes, struct fault *f)
+{
+	struct json_object *result = NULL;
+	int r = hypervisor_execute(h, "query-memory-size-summary", NULL, &result, f);
+
+	if (r < 0)
+		return r;
+	*bytes = number(result, "base-memory") + number(result, "plugged-memory");
 	json_object_put(result);
 	return 0;
 }

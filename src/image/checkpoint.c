@@ -40,7 +40,7 @@ static int find_checkpoint(struct store *s, const char *guest, uint64_t number,
 			   struct checkpoint_id *id, struct fault *f)
 {
 	auto_free struct checkpoint_id *ids = NULL;
-	size_t count;
+	size_t count = 0;
 	int r = open_list(s, guest, &ids, &count, f);
 
 	if (r < 0)
@@ -85,7 +85,7 @@ static int open_id(struct store *s, const char *guest, struct checkpoint_id id,
 int checkpoint_open(struct store *s, const char *guest, uint64_t number, struct checkpoint **c,
 		    struct fault *f)
 {
-	struct checkpoint_id id;
+	struct checkpoint_id id = {0};
 	int r = find_checkpoint(s, guest, number, &id, f);
 
 	return r < 0 ? r : open_id(s, guest, id, c, f);
@@ -96,17 +96,23 @@ int checkpoint_list(struct store *s, const char *guest,
 		    struct fault *f)
 {
 	auto_free struct checkpoint_id *ids = NULL;
-	size_t count;
+	size_t count = 0;
 	int r = open_list(s, guest, &ids, &count, f);
 
-	for (size_t i = 0; !r && i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		auto_of(checkpoint_close) struct checkpoint *c = NULL;
+		struct fault one;
+		int opened = open_id(s, guest, ids[i], &c, &one);
 
-		r = open_id(s, guest, ids[i], &c, f);
-		if (r == -ENOENT)
-			r = 0; /* deleted meanwhile by somebody else */
-		else if (!r)
-			r = each(context, &c->manifest);
+		int taken = opened ? 0 : each(context, &c->manifest);
+
+		if (taken < 0)
+			return fault_errno(f, taken, "list the checkpoints of %s", guest);
+		/* -ENOENT: deleted meanwhile by somebody else */
+		if (opened < 0 && opened != -ENOENT && !r) {
+			*f = one;
+			r = opened;
+		}
 	}
 	return r;
 }
@@ -114,8 +120,8 @@ int checkpoint_list(struct store *s, const char *guest,
 int checkpoint_delete(struct store *s, const char *guest, uint64_t number, struct fault *f)
 {
 	auto_of(store_image_close) struct store_image *image = NULL;
-	struct checkpoint_id id;
-	size_t count;
+	struct checkpoint_id id = {0};
+	size_t count = 0;
 	auto_free struct checkpoint_id *ids = NULL;
 
 	if (!number)
@@ -127,10 +133,13 @@ int checkpoint_delete(struct store *s, const char *guest, uint64_t number, struc
 		r = store_remove(image, id, f);
 	if (!r)
 		r = store_checkpoints(image, &ids, &count, f);
-	if (r < 0 || count)
+	if (r < 0)
 		return r;
 	store_image_close(give(image));
-	return store_image_remove(s, guest, f);
+	if (!count)
+		return store_image_remove(s, guest, f);
+	/* The newest one's segments are the head's too: who opens it next frees them. */
+	return store_image_open(s, guest, STORE_WRITE, NULL, &image, f);
 }
 
 int checkpoint_devices(struct checkpoint *c, uint8_t **state, size_t *bytes, struct fault *f)

@@ -30,6 +30,7 @@ struct image {
 	struct store_image *store;
 	struct superblock head;	 /* of the checkpoint in the head; id.number 0: none */
 	struct segment_map live; /* what it needs */
+	uint64_t reserved;	 /* segments that there is room for */
 	bool head_unsure;	 /* a commit failed: the head's superblock may be the next one's */
 
 	/* the checkpoint being written */
@@ -43,7 +44,8 @@ struct image {
 };
 
 enum {
-	OTHER_SEGMENTS_MAX = 160, /* devices (512 MiB at most), manifest */
+	OTHER_SEGMENTS_MAX = 160,      /* devices (512 MiB at most), manifest */
+	EXPECTED_ROM_BYTES = 64 << 20, /* video memory, firmware: what is not counted as RAM */
 };
 
 struct store_image *image_store(struct image *image)
@@ -101,7 +103,7 @@ static int load_head(struct image *image, struct fault *f)
 {
 	struct manifest m = {0};
 	auto_free struct checkpoint_id *ids = NULL;
-	size_t count;
+	size_t count = 0;
 	int r = store_checkpoints(image->store, &ids, &count, f);
 
 	if (r < 0)
@@ -133,6 +135,27 @@ int image_open(struct store *s, const char *guest, struct image **image, struct 
 	return 0;
 }
 
+static int reserve(struct image *image, uint64_t data_segments, uint64_t pages, struct fault *f)
+{
+	uint64_t segments = segment_map_end(&image->live) + data_segments +
+			    pages / BLOCK_ENTRIES_MAX + OTHER_SEGMENTS_MAX;
+
+	if (segments <= image->reserved)
+		return 0;
+	int r = store_reserve(image->store, segments, f);
+	if (!r)
+		image->reserved = segments;
+	return r;
+}
+
+int image_expect(struct image *image, uint64_t ram_bytes, struct fault *f)
+{
+	uint64_t bytes = ram_bytes + EXPECTED_ROM_BYTES;
+
+	/* The page size is not known yet: 4096 is the smallest in use. */
+	return reserve(image, bytes / STORE_SEGMENT_BYTES + 1, bytes / 4096, f);
+}
+
 int image_begin(struct image *image, const struct ram_layout *l, struct image_buffers *b,
 		struct fault *f)
 {
@@ -151,10 +174,7 @@ int image_begin(struct image *image, const struct ram_layout *l, struct image_bu
 	image->taken.next = 1;
 	m->index.checkpoint = m->id.number;
 	if (!r)
-		r = store_reserve(image->store,
-				  segment_map_end(&image->live) + l->pages / image->slots +
-					  OTHER_SEGMENTS_MAX + l->pages / BLOCK_ENTRIES_MAX,
-				  f);
+		r = reserve(image, l->pages / image->slots + 1, l->pages, f);
 	return r;
 }
 
@@ -273,14 +293,14 @@ int image_end(struct image *image, const uint8_t *devices, size_t bytes, struct 
 static int write_manifest(struct image *image, struct superblock *next, struct fault *f)
 {
 	struct manifest *m = &image->next;
-	uint64_t segment;
+	uint64_t segment = 0;
 	auto_free char *text = NULL;
-	size_t length;
+	size_t length = 0;
 	int r = segment_map_take(&image->taken, &segment, f);
 
 	if (!r)
 		r = manifest_encode(m, &text, &length, f);
-	if (r < 0)
+	if (r)
 		return r;
 	if (length > BLOCK_PAYLOAD_MAX)
 		return fault_set(f, -EFBIG, "a manifest of %zu bytes", length);

@@ -59,7 +59,9 @@ static int load_block(struct checkpoint *c, uint64_t segment, struct block *b, s
 
 	if (block_read(c->store, segment, b, &block, f) < 0)
 		return f->code;
-	for (size_t at = 0; at + ENTRY_BYTES <= b->payload_bytes; at += ENTRY_BYTES) {
+	if (b->payload_bytes % ENTRY_BYTES)
+		return fault_set(f, -EBADMSG, "segment %" PRIu64 ": a part of an entry", segment);
+	for (size_t at = 0; at < b->payload_bytes; at += ENTRY_BYTES) {
 		struct page_entry entry;
 
 		page_entry_decode(&entry, block + BLOCK_HEADER_BYTES + at);

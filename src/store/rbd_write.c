@@ -15,7 +15,7 @@
 #include "rbd_fault.h"
 #include "rbd_room.h"
 
-enum { DISCARD_SEGMENTS = 256 }; /* at once; rbd_discard() answers with bytes in an int */
+enum { DISCARD_SEGMENTS = 32 }; /* in one call, which has its own time limit */
 
 static void list_append(struct rbd_handle *h, struct rbd_write *job)
 {
@@ -241,21 +241,55 @@ int rbd_check_lost(struct rbd_store_image *image, struct fault *f)
 		image->base.guest);
 }
 
-static int run_discard(struct rbd_call *c)
+static int note_object(uint64_t offset, size_t bytes, int exists, void *map)
+{
+	for (size_t i = 0; exists && i < bytes; i += STORE_SEGMENT_BYTES)
+		((uint8_t *)map)[(offset + i) / STORE_SEGMENT_BYTES] = 1;
+	return 0;
+}
+
+static int discard_run(struct rbd_call *c, uint64_t first, uint64_t count)
+{
+	rbd_call_extend(c, rbd_limit_ms(c->timeout_seconds));
+	int r = rbd_discard(c->handle->image, first * STORE_SEGMENT_BYTES,
+			    count * STORE_SEGMENT_BYTES);
+
+	return r < 0 ? r : 0;
+}
+
+/*
+ * Discards the objects that exist, as the object map knows them: a client whose writes are
+ * limited (rbd_qos_write_bps_limit) pays for each discarded byte, also where nothing is.
+ */
+static int discard_existing(struct rbd_call *c, const uint8_t *map)
 {
 	uint64_t end = c->first + c->count;
 
-	for (uint64_t at = c->first; at < end; at += DISCARD_SEGMENTS) {
-		uint64_t count = end - at < DISCARD_SEGMENTS ? end - at : DISCARD_SEGMENTS;
+	for (uint64_t at = c->first; at < end; at++) {
+		uint64_t count = 0;
 
-		rbd_call_extend(c, rbd_limit_ms(c->timeout_seconds));
-		int r = rbd_discard(c->handle->image, at * STORE_SEGMENT_BYTES,
-				    count * STORE_SEGMENT_BYTES);
+		while (at + count < end && map[at + count] && count < DISCARD_SEGMENTS)
+			count++;
+		int r = count ? discard_run(c, at, count) : 0;
 		if (r < 0)
-			return rbd_fault(&c->fault, r == -EROFS ? -ESHUTDOWN : r,
-					 &c->cluster->location, "discard segments of %s/%s",
-					 c->cluster->location.pool, c->image);
+			return r;
+		at += count ? count - 1 : 0;
 	}
+	return 0;
+}
+
+static int run_discard(struct rbd_call *c)
+{
+	auto_free uint8_t *map = calloc(1, c->first + c->count);
+	int r = map ? rbd_diff_iterate2(c->handle->image, NULL, c->first * STORE_SEGMENT_BYTES,
+					c->count * STORE_SEGMENT_BYTES, 1, 1, note_object, map)
+		    : -ENOMEM;
+
+	if (r >= 0)
+		r = discard_existing(c, map);
+	if (r < 0)
+		return rbd_fault(&c->fault, r == -EROFS ? -ESHUTDOWN : r, &c->cluster->location,
+				 "discard segments of %s/%s", c->cluster->location.pool, c->image);
 	return 0;
 }
 

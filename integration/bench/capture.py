@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Measures ways to capture one running guest, in turn; capture.sh prepares what it needs.
+
+What the guest feels is seen from outside: it prints a dot for every so many pages, and a thread
+of this program notes when each arrives. The longest time without a dot is the stall, the dots a
+second are its speed.
+"""
+import argparse
+import fcntl
+import json
+import os
+import socket
+import statistics
+import subprocess
+import threading
+import time
+
+PIPE_BYTES = 1 << 20
+SETTLE_SECONDS = 1.0
+
+
+class Heartbeat(threading.Thread):
+    """Notes when the guest's dots arrive, as (time, how many so far)."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)
+        self.beats, self.count = [], 0
+
+    def run(self):
+        while data := self.socket.recv(65536):
+            self.count += data.count(b".")
+            self.beats.append((time.monotonic(), self.count))
+            if b"BAD" in data:
+                os.write(2, b"the guest found a wrong page\n")
+                os._exit(1)
+
+    def between(self, start, end):
+        """Longest stall in ms and dots a second from start to end."""
+        beats = [b for b in self.beats if start <= b[0] <= end]
+        if len(beats) < 2:
+            return (end - start) * 1e3, 0.0
+        times = [start] + [b[0] for b in beats] + [end]
+        stall = max(b - a for a, b in zip(times, times[1:]))
+        return stall * 1e3, (beats[-1][1] - beats[0][1]) / (beats[-1][0] - beats[0][0])
+
+
+class Monitor:
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)
+        self.file = self.socket.makefile("rb")
+        self.events = []
+        self.file.readline()
+        self.run("qmp_capabilities")
+
+    def read(self):
+        message = json.loads(self.file.readline())
+        if "event" in message:
+            stamp = message["timestamp"]
+            stamp = stamp["seconds"] * 1000 + stamp["microseconds"] / 1000
+            self.events.append((message["event"], message.get("data", {}), stamp))
+        return message
+
+    def run(self, name, fd=None, **arguments):
+        text = json.dumps({"execute": name, "arguments": arguments}).encode()
+        if fd is None:
+            self.socket.sendall(text)
+        else:
+            socket.send_fds(self.socket, [text], [fd])
+        while "return" not in (message := self.read()):
+            if "error" in message:
+                raise RuntimeError(f"{name}: {message['error']}")
+        return message["return"]
+
+    def capability(self, name, on):
+        self.run("migrate-set-capabilities", capabilities=[{"capability": name, "state": on}])
+
+    def await_migration(self):
+        while not any(e[1].get("status") == "completed" for e in self.events):
+            if any(e[1].get("status") == "failed" for e in self.events):
+                raise RuntimeError("QEMU's snapshot failed")
+            self.read()
+
+    def event_ms(self, name):
+        return next(e[2] for e in self.events if e[0] == name)
+
+
+class Peak(threading.Thread):
+    """The most memory that a process has had, MiB; what the kernel reports at its end includes
+    the program that started it."""
+
+    def __init__(self, process):
+        super().__init__(daemon=True)
+        self.status, self.mib = f"/proc/{process.pid}/status", 0
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                with open(self.status) as status:
+                    lines = [line for line in status if line.startswith("VmHWM")]
+            except OSError:  # it has ended
+                return
+            if not lines:  # a zombie has none
+                return
+            self.mib = max(self.mib, int(lines[0].split()[1]) / 1024)
+            time.sleep(0.02)
+
+
+def cpu_of(process):
+    """CPU seconds of a child, which is waited for."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.qemu = subprocess.Popen(
+            [options.qemu, "-accel", "tcg", "-M", "pc", "-m", str(options.ram),
+             "-display", "none", "-nic", "none",
+             "-drive", f"if=floppy,format=raw,readonly=on,file={options.guest}",
+             "-chardev", f"socket,id=s,server=on,wait=off,path={options.folder}/serial",
+             "-serial", "chardev:s",
+             "-qmp", f"unix:{options.folder}/qmp,server=on,wait=off",
+             "-qmp", f"unix:{options.folder}/look,server=on,wait=off"],
+            stdin=subprocess.DEVNULL)
+        path = os.path.join(options.folder, "look")
+        while not os.path.exists(path):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        self.monitor = Monitor(path)
+        self.heart = Heartbeat(os.path.join(options.folder, "serial"))
+        self.heart.start()
+        self.monitor.capability("events", True)
+        while self.heart.count < 3 * options.ram // 2:  # three passes: all memory is written
+            time.sleep(0.05)
+
+    def drain(self):
+        """QEMU's background snapshot, read by cat and thrown away."""
+        read_end, write_end = os.pipe()
+        fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        reader = subprocess.Popen(["cat"], stdin=read_end, stdout=subprocess.DEVNULL)
+        peak = Peak(reader)
+        self.monitor.run("getfd", fd=write_end, fdname="drain")
+        os.close(write_end)
+        os.close(read_end)
+        self.monitor.capability("background-snapshot", True)
+        self.monitor.run("migrate", uri="fd:drain")
+        self.monitor.await_migration()
+        self.monitor.capability("background-snapshot", False)
+        return {"pause": self.monitor.event_ms("RESUME") - self.monitor.event_ms("STOP"),
+                "cpu": cpu_of(reader), "memory": peak.mib}
+
+    def stop_and_copy(self):
+        """What `virsh save` does: the guest stands still while all of it is written."""
+        path = "/dev/shm/vg-bench-save"
+        self.monitor.run("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            self.monitor.run("stop")
+            self.monitor.run("getfd", fd=fd, fdname="save")
+            self.monitor.run("migrate", uri="fd:save")
+            self.monitor.await_migration()
+            self.monitor.run("cont")
+        finally:
+            os.close(fd)
+            os.unlink(path)
+        while "RESUME" not in [e[0] for e in self.monitor.events]:
+            self.monitor.read()
+        return {"pause": self.monitor.event_ms("RESUME") - self.monitor.event_ms("STOP"),
+                "cpu": 0.0, "memory": 0.0}
+
+    def vmguard(self, uri, *more):
+        command = [self.options.vmguard, "snapshot", "--qmp", f"{self.options.folder}/qmp",
+                   "--store", uri, "--name", "bench", "--json", *more]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        peak = Peak(process)
+        report = json.loads(process.stdout.read() or "{}")
+        cpu = cpu_of(process)
+        if process.returncode:
+            raise RuntimeError("vmguard failed")
+        return {"pause": report["pause_ms"], "cpu": cpu, "memory": peak.mib,
+                "spool": report["spool_used_bytes"] >> 20,
+                "spool_limit": report["spool_bytes"] >> 20, "full": report["spool_full_ms"],
+                "after": lambda: self.forget(uri, report["checkpoint"])}
+
+    def forget(self, uri, newest):
+        """Keeps one checkpoint: so each finds the store as the one before."""
+        if newest > 1:
+            subprocess.run([self.options.vmguard, "delete", "--store", uri,
+                            f"bench@{newest - 1}"], check=True)
+
+    def measure(self, way):
+        time.sleep(SETTLE_SECONDS)
+        quiet = self.heart.between(time.monotonic() - SETTLE_SECONDS, time.monotonic())
+        self.monitor.run("query-status")  # takes in what other ways have left to be read
+        self.monitor.events.clear()
+        start = time.monotonic()
+        figures = way()
+        end = time.monotonic()
+        figures.pop("after", lambda: None)()
+        stall, speed = self.heart.between(start, end)
+        return figures | {"seconds": end - start, "stall": stall,
+                          "speed": 100 * speed / quiet[1] if quiet[1] else 0}
+
+
+def median(rows, key):
+    return statistics.median(row.get(key, 0) for row in rows)
+
+
+def report(options, rows):
+    print(f"\n{options.ram} MiB, {options.rounds} rounds, medians "
+          "(ratio: of the time, to the drained one of the same round)\n")
+    print("| way | seconds | MB/s | ratio | pause ms | stall ms (max) | guest speed % "
+          "| CPU s | memory MiB | spool MiB |")
+    print("| --- | " + "--- | " * 9)
+    for name, mine in rows.items():
+        ratio = statistics.median(
+            drained["seconds"] / row["seconds"] for row, drained in zip(mine, rows["drained"]))
+        seconds = median(mine, "seconds")
+        print(f"| {name} | {seconds:.2f} | {options.ram * 1.048576 / seconds:.0f} | {ratio:.2f} "
+              f"| {median(mine, 'pause'):.1f} "
+              f"| {median(mine, 'stall'):.0f} ({max(r['stall'] for r in mine):.0f}) "
+              f"| {median(mine, 'speed'):.0f} | {median(mine, 'cpu'):.2f} "
+              f"| {median(mine, 'memory'):.0f} | {median(mine, 'spool'):.0f} of "
+              f"{median(mine, 'spool_limit'):.0f} |")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("qemu", "vmguard", "guest", "folder"):
+        parser.add_argument(f"--{name}", required=True)
+    for name in ("ram", "rounds"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--store", action="append", default=[])
+    parser.add_argument("--slow-store", action="append", default=[])
+    options = parser.parse_args()
+    bench = Bench(options)
+    try:
+        ways = {"drained": bench.drain}
+        for store in options.store:
+            name, uri = store.split("=", 1)
+            ways[f"vmguard, {name}"] = lambda uri=uri: bench.vmguard(uri)
+        for store in options.slow_store:  # with room for all that it is late by
+            name, uri = store.split("=", 1)
+            ways[f"vmguard, {name}"] = lambda uri=uri: bench.vmguard(
+                uri, "--spool", f"{options.ram + 64}M")
+        ways["stop and copy"] = bench.stop_and_copy
+        bench.drain()  # the first snapshot splits huge pages and is not like the later ones
+        rows = {name: [] for name in ways}
+        for turn in range(options.rounds):
+            for name, way in ways.items():
+                rows[name].append(bench.measure(way))
+                print(turn + 1, name, {k: round(v, 1) for k, v in rows[name][-1].items()},
+                      flush=True)
+        report(options, rows)
+    finally:
+        bench.qemu.kill()
+        bench.qemu.wait()
+
+
+main()
