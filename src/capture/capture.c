@@ -13,12 +13,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "capture/engine.h"
 #include "capture/fifo.h"
 #include "capture/reader.h"
 #include "capture/spool.h"
+#include "vmguard/clock.h"
 #include "vmguard/rescue.h"
 
 enum {
@@ -40,14 +40,6 @@ struct capture {
 	struct fault monitor_fault;
 };
 
-static int64_t clock_ms(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
-}
-
 static void report_progress(struct capture *c)
 {
 	struct reader_figures now;
@@ -61,15 +53,8 @@ static void report_progress(struct capture *c)
 				     .pages_done = now.pages,
 				     .pages_zero = now.pages_zero,
 				     .bytes_read = now.bytes,
-				     .elapsed_ms = clock_ms(CLOCK_MONOTONIC) - c->started_ms,
+				     .elapsed_ms = monotonic_ms() - c->started_ms,
 			     });
-}
-
-static void nap(void)
-{
-	const struct timespec t = {.tv_nsec = POLL_MS * 1000000L};
-
-	nanosleep(&t, NULL);
 }
 
 /* Events, progress, a wish to stop; POLL_MS or less. */
@@ -79,7 +64,7 @@ static void turn(struct capture *c)
 		reader_abandon(c->reader);
 	report_progress(c);
 	if (c->monitor_lost) {
-		nap();
+		sleep_us(POLL_MS * 1000);
 		return;
 	}
 	if (c->engine.ops->wait(&c->engine, POLL_MS, &c->state, &c->monitor_fault) < 0)
@@ -102,8 +87,8 @@ static void wait_for_qemu(struct capture *c)
 	while (!stream_ended(c) || !(c->state.completed || c->state.failed || c->monitor_lost)) {
 		turn(c);
 		if (c->state.failed && !failed_ms)
-			failed_ms = clock_ms(CLOCK_MONOTONIC);
-		if (failed_ms && clock_ms(CLOCK_MONOTONIC) - failed_ms > FAILED_DRAIN_MS)
+			failed_ms = monotonic_ms();
+		if (failed_ms && monotonic_ms() - failed_ms > FAILED_DRAIN_MS)
 			reader_quit(c->reader);
 	}
 }
@@ -195,7 +180,7 @@ static void fill_result(struct capture *c, const struct manifest *m, struct capt
 		.spool_used_bytes = spool.used_bytes,
 		.spool_full_ms = spool.full_us / 1000,
 		.pause_us = m->pause_us,
-		.total_ms = clock_ms(CLOCK_MONOTONIC) - c->started_ms,
+		.total_ms = monotonic_ms() - c->started_ms,
 	};
 }
 
@@ -204,7 +189,7 @@ static int commit(struct capture *c, struct capture_result *result, struct fault
 	const struct manifest *m;
 	const struct engine_state *s = &c->state;
 	struct checkpoint_facts facts = {
-		.time_ms = s->stop_us ? s->stop_us / 1000 : clock_ms(CLOCK_REALTIME),
+		.time_ms = s->stop_us ? s->stop_us / 1000 : wall_ms(),
 		.pause_us = s->resume_us > s->stop_us ? s->resume_us - s->stop_us : 0,
 		.qemu_version = c->engine.h->qemu_version,
 	};
@@ -243,7 +228,7 @@ int capture_run(struct hypervisor *h, struct store *s, const struct capture_opti
 		struct capture_result *result, struct fault *f)
 {
 	struct fault reset_fault;
-	struct capture c = {.options = options, .started_ms = clock_ms(CLOCK_MONOTONIC)};
+	struct capture c = {.options = options, .started_ms = monotonic_ms()};
 
 	engine_init(&c.engine, h);
 	int r = prepare(&c, s, f);

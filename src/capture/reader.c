@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "vmguard/capture.h"
+#include "vmguard/clock.h"
 #include "vmguard/stream.h"
 
 enum {
@@ -79,13 +79,6 @@ static void consume(struct reader *r, size_t bytes)
 		spool_cancel(r->options.spool); /* nothing of it will be committed */
 }
 
-static void gather(void)
-{
-	const struct timespec t = {.tv_nsec = GATHER_US * 1000L};
-
-	nanosleep(&t, NULL);
-}
-
 /* Reads once: false at the end of file. */
 static bool read_some(struct reader *r)
 {
@@ -99,7 +92,7 @@ static bool read_some(struct reader *r)
 		poll(&fd, 1, QUIT_POLL_MS);
 	}
 	if (n < LITTLE_BYTES && n != 0)
-		gather();
+		sleep_us(GATHER_US);
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 

@@ -5,7 +5,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/mman.h>
-#include <time.h>
+
+#include "vmguard/clock.h"
 
 enum {
 	WRITES_UNDER_WAY = 4,	/* a store may copy each: they count on top of the limit */
@@ -51,14 +52,6 @@ static struct slab *slab_of(uint8_t *bytes)
 	return (struct slab *)(void *)(bytes - SLAB_HEAD_BYTES);
 }
 
-static int64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
-}
-
 /* Locked. A guest's memory does not belong into a core dump. */
 static struct slab *slab_new(struct spool *s)
 {
@@ -91,11 +84,11 @@ static void give_back(struct spool *s, struct slab *slab)
 
 static void wait_for_room(struct spool *s)
 {
-	int64_t since = now_us();
+	int64_t since = clock_us(CLOCK_MONOTONIC);
 
 	while (s->in_use >= s->slabs_max && !is_over(s))
 		pthread_cond_wait(&s->room, &s->lock);
-	s->full_us += now_us() - since;
+	s->full_us += clock_us(CLOCK_MONOTONIC) - since;
 }
 
 static uint8_t *spool_take(struct image_buffers *b)

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "vmguard/clock.h"
 #include "vmguard/hypervisor.h"
 
 enum {
@@ -118,8 +118,6 @@ static bool has_ended(struct qemu_process *p)
 
 static int await_monitor(struct qemu_process *p, struct hypervisor **h, struct fault *f)
 {
-	const struct timespec pause = {.tv_nsec = START_POLL_MS * 1000000L};
-
 	for (int waited = 0; waited < START_LIMIT_MS; waited += START_POLL_MS) {
 		int r = hypervisor_open_qmp(p->socket, h, f);
 
@@ -130,7 +128,7 @@ static int await_monitor(struct qemu_process *p, struct hypervisor **h, struct f
 			qemu_explain(p, f);
 			return f->code;
 		}
-		nanosleep(&pause, NULL);
+		sleep_us(START_POLL_MS * 1000);
 	}
 	return fault_set(f, -ETIMEDOUT, "no monitor at %s within %d s", p->socket,
 			 START_LIMIT_MS / 1000);

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "vmguard/clock.h"
 #include "vmguard/stream.h"
 
 enum { PAGES_A_REPORT = 4096 };
@@ -18,14 +18,6 @@ struct feeder {
 	int64_t started_ms;
 	struct restore_progress progress;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
-}
 
 static struct feeder *feeder_of(struct page_sink *s)
 {
@@ -68,7 +60,7 @@ static int feeder_page(struct page_sink *s, uint64_t page, const uint8_t *data, 
 	if (options->stop && *options->stop)
 		return fault_set(f, -ECANCELED, "stopped");
 	if (++feeder->progress.pages_done % PAGES_A_REPORT == 0 && options->progress) {
-		feeder->progress.elapsed_ms = now_ms() - feeder->started_ms;
+		feeder->progress.elapsed_ms = monotonic_ms() - feeder->started_ms;
 		options->progress(options->progress_context, &feeder->progress);
 	}
 	return stream_write_page(feeder->writer, page, data, f);
@@ -100,7 +92,7 @@ int feed(struct checkpoint *c, int fd, const struct restore_options *options,
 		.sink = {&sink},
 		.options = options,
 		.fd = fd,
-		.started_ms = now_ms(),
+		.started_ms = monotonic_ms(),
 		.progress = {.pages_total = l->pages},
 	};
 	auto_of(stream_writer_free) struct stream_writer *writer =
@@ -113,7 +105,7 @@ int feed(struct checkpoint *c, int fd, const struct restore_options *options,
 	*result = (struct restore_result){
 		.pages_total = l->pages,
 		.bytes_sent = feeder.progress.bytes_sent,
-		.total_ms = now_ms() - feeder.started_ms,
+		.total_ms = monotonic_ms() - feeder.started_ms,
 	};
 	return r;
 }

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 
 #include "restore/feed.h"
+#include "vmguard/clock.h"
 
 enum {
 	STREAM_LIMIT_S = 60, /* QEMU must take something within it */
@@ -63,21 +63,13 @@ static int next_event(struct hypervisor *h, struct fault *f)
 	return r;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
-}
-
 /* Completed comes before the guest runs: ask until it has left "inmigrate". */
 static int wait_until_it_runs(struct hypervisor *h, char state[32], struct fault *f)
 {
-	int64_t until = now_ms() + READY_LIMIT_MS;
+	int64_t until = monotonic_ms() + READY_LIMIT_MS;
 	bool loaded = false;
 
-	while (now_ms() < until) {
+	while (monotonic_ms() < until) {
 		int r = next_event(h, f);
 
 		if (r < 0)
@@ -111,7 +103,7 @@ int restore_full(struct checkpoint *c, struct hypervisor *h, const struct restor
 {
 	const struct timeval limit = {.tv_sec = STREAM_LIMIT_S};
 	const struct manifest *m = checkpoint_manifest(c);
-	int64_t started_ms = now_ms();
+	int64_t started_ms = monotonic_ms();
 	int ends[2];
 	int r = check_waiting(h, f);
 
@@ -127,6 +119,6 @@ int restore_full(struct checkpoint *c, struct hypervisor *h, const struct restor
 		r = send_all(c, h, ours, options, result, f);
 	if (!r)
 		r = wait_until_it_runs(h, result->run_state, f);
-	result->total_ms = now_ms() - started_ms;
+	result->total_ms = monotonic_ms() - started_ms;
 	return r < 0 ? fault_wrap(f, "restore %s", m->guest) : 0;
 }

@@ -19,14 +19,6 @@ struct rbd_running {
 	bool late; /* its caller has gone */
 };
 
-int64_t rbd_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int64_t rbd_limit_ms(int timeout_seconds)
 {
 	return (int64_t)timeout_seconds * 2000 + 500;
@@ -174,7 +166,7 @@ static struct rbd_running *running_new(const struct rbd_call *c)
 	pthread_condattr_destroy(&monotonic);
 	running->call = *c;
 	running->call.running = running;
-	running->deadline_ms = rbd_now_ms() + rbd_limit_ms(c->timeout_seconds);
+	running->deadline_ms = monotonic_ms() + rbd_limit_ms(c->timeout_seconds);
 	if (c->cluster)
 		rbd_cluster_ref(c->cluster);
 	if (c->handle)
@@ -185,7 +177,7 @@ static struct rbd_running *running_new(const struct rbd_call *c)
 void rbd_call_extend(struct rbd_call *c, int64_t ms)
 {
 	pthread_mutex_lock(&mutex);
-	c->running->deadline_ms = rbd_now_ms() + ms;
+	c->running->deadline_ms = monotonic_ms() + ms;
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -193,7 +185,7 @@ void rbd_call_extend(struct rbd_call *c, int64_t ms)
 static bool wait_until_over(struct rbd_running *running)
 {
 	pthread_mutex_lock(&mutex);
-	while (!running->over && rbd_now_ms() < running->deadline_ms) {
+	while (!running->over && monotonic_ms() < running->deadline_ms) {
 		struct timespec until = {running->deadline_ms / 1000,
 					 running->deadline_ms % 1000 * 1000000};
 

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "rbd_location.h"
+#include "vmguard/clock.h"
 #include "vmguard/store.h"
 
 enum { RBD_IMAGE_NAME_BYTES = 64 + STORE_NAME_BYTES };
@@ -81,8 +82,6 @@ struct rbd_call {
 
 	struct rbd_running *running;
 };
-
-int64_t rbd_now_ms(void);
 
 /* How long a call may take that does not report progress: librbd tries some things twice. */
 int64_t rbd_limit_ms(int timeout_seconds);

@@ -117,14 +117,14 @@ int rbd_store_checkpoints(struct store_image *base, struct checkpoint_id **ids, 
  */
 static int distrust_late(const struct rbd_call *c, int r, int64_t started_ms)
 {
-	bool late = rbd_now_ms() - started_ms >= (int64_t)c->timeout_seconds * 1000;
+	bool late = monotonic_ms() - started_ms >= (int64_t)c->timeout_seconds * 1000;
 
 	return r == 0 && late ? -ETIMEDOUT : r;
 }
 
 static int create_snapshot(struct rbd_call *c, const char *name)
 {
-	int64_t started_ms = rbd_now_ms();
+	int64_t started_ms = monotonic_ms();
 	/* Nobody else writes, so there is nobody to quiesce. */
 	int r = rbd_snap_create2(c->handle->image, name, RBD_SNAP_CREATE_SKIP_QUIESCE, NULL, NULL);
 
@@ -134,7 +134,7 @@ static int create_snapshot(struct rbd_call *c, const char *name)
 
 static int rename_snapshot(struct rbd_call *c, const char *from, const char *to)
 {
-	int64_t started_ms = rbd_now_ms();
+	int64_t started_ms = monotonic_ms();
 	int r = rbd_snap_rename(c->handle->image, from, to);
 
 	r = distrust_late(c, r, started_ms);
@@ -143,7 +143,7 @@ static int rename_snapshot(struct rbd_call *c, const char *from, const char *to)
 
 static int remove_snapshot(struct rbd_call *c, rbd_image_t image, const char *name)
 {
-	int64_t started_ms = rbd_now_ms();
+	int64_t started_ms = monotonic_ms();
 	int r = distrust_late(c, rbd_snap_remove(image, name), started_ms);
 
 	return r < 0 ? fault_of(c, r, "remove snapshot", name) : 0;

@@ -110,7 +110,7 @@ static struct rbd_write *job_new(struct rbd_handle *h, struct store_write *w)
 	job->write = w;
 	job->handle = rbd_handle_ref(h);
 	pthread_mutex_lock(&h->mutex);
-	job->deadline_ms = rbd_now_ms() + rbd_limit_ms(h->cluster->location.timeout_seconds);
+	job->deadline_ms = monotonic_ms() + rbd_limit_ms(h->cluster->location.timeout_seconds);
 	list_append(h, job);
 	h->under_way++;
 	pthread_cond_broadcast(&h->changed);
@@ -164,7 +164,7 @@ static void give_up_oldest(struct rbd_handle *h)
 /* Until something changes, the oldest write is late, or it is time to look again. */
 static void wait_for_change(struct rbd_handle *h)
 {
-	int64_t until_ms = rbd_now_ms() + RBD_ROOM_INTERVAL_MS;
+	int64_t until_ms = monotonic_ms() + RBD_ROOM_INTERVAL_MS;
 
 	if (!h->oldest && !h->full) {
 		pthread_cond_wait(&h->changed, &h->mutex);
@@ -178,7 +178,8 @@ static void wait_for_change(struct rbd_handle *h)
 
 static bool is_time_to_look(const struct rbd_handle *h, int64_t next_look_ms)
 {
-	return (h->oldest || h->full) && !h->looking && !h->closing && rbd_now_ms() >= next_look_ms;
+	return (h->oldest || h->full) && !h->looking && !h->closing &&
+	       monotonic_ms() >= next_look_ms;
 }
 
 static void *run_watchdog(void *argument)
@@ -188,10 +189,10 @@ static void *run_watchdog(void *argument)
 
 	pthread_mutex_lock(&h->mutex);
 	while (!h->closing || h->under_way || h->looking) {
-		if (h->oldest && rbd_now_ms() >= h->oldest->deadline_ms) {
+		if (h->oldest && monotonic_ms() >= h->oldest->deadline_ms) {
 			give_up_oldest(h);
 		} else if (is_time_to_look(h, next_look_ms)) {
-			next_look_ms = rbd_now_ms() + RBD_ROOM_INTERVAL_MS;
+			next_look_ms = monotonic_ms() + RBD_ROOM_INTERVAL_MS;
 			pthread_mutex_unlock(&h->mutex);
 			rbd_room_look(h);
 			pthread_mutex_lock(&h->mutex);
