@@ -11,7 +11,7 @@
 #include "verb.h"
 
 enum {
-	BAR_CELLS = 24,
+	BAR_CELLS = 16,
 	DRAW_EVERY_MS = 100,
 };
 
