@@ -77,7 +77,9 @@ full_store() {
 }
 export -f full_store refused fail
 export STORY VMGUARD
-unshare --mount bash -euc full_store
+propagation=private
+unshare --mount true 2>/dev/null || propagation=unchanged # in a chroot
+unshare --mount --propagation "$propagation" bash -euc full_store
 unharmed
 
 step "somebody else's migration"
