@@ -137,7 +137,13 @@ class Bench:
         self.heart = Heartbeat(os.path.join(options.folder, "serial"))
         self.heart.start()
         self.monitor.capability("events", True)
-        while self.heart.count < 3 * options.ram // 2:  # three passes: all memory is written
+        self.warm_up(3 * options.written // 2)  # three passes: all memory is written
+
+    def warm_up(self, beats):
+        end = time.monotonic() + 300
+        while self.heart.count < beats:
+            if time.monotonic() > end:
+                raise RuntimeError("the guest does not count")
             time.sleep(0.05)
 
     def drain(self):
@@ -214,8 +220,8 @@ def median(rows, key):
 
 
 def report(options, rows):
-    print(f"\n{options.ram} MiB, {options.rounds} rounds, medians "
-          "(ratio: of the time, to the drained one of the same round)\n")
+    print(f"\n{options.ram} MiB, {options.written} of them written, {options.rounds} rounds, "
+          "medians (ratio: of the time, to the drained one of the same round)\n")
     print("| way | seconds | MB/s | ratio | pause ms | stall ms (max) | guest speed % "
           "| CPU s | memory MiB | spool MiB |")
     print("| --- | " + "--- | " * 9)
@@ -235,7 +241,7 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("qemu", "vmguard", "guest", "folder"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("ram", "rounds"):
+    for name in ("ram", "written", "rounds"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--store", action="append", default=[])
     parser.add_argument("--slow-store", action="append", default=[])
