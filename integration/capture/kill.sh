@@ -5,7 +5,8 @@
 # the last step of the commit. After each: the rescue sets the guest free, it goes on with its
 # memory right, the last checkpoint can be restored and the next one can be taken.
 #
-# strace does the killing, at a thread's n-th call of a system call.
+# strace does the killing, at a thread's n-th call of a system call. The stream takes at least 100
+# reads, of 1 MiB at most.
 # shellcheck source-path=SCRIPTDIR source=../lib/story.sh
 . "$(dirname "$0")/../lib/story.sh"
 # shellcheck source-path=SCRIPTDIR source=../lib/vmguard.sh
@@ -46,8 +47,8 @@ point "before QEMU has the descriptor" mknodat 1
 point "when the capability was not yet set" sendmsg 7
 point "when QEMU was not yet told to start" sendmsg 8
 point "at the first reads of the stream" read 10
-point "early in the stream" read 60
-point "later in the stream" read 200
+point "early in the stream" read 30
+point "later in the stream" read 90
 point "when it has taken the lock on the image" pwrite64 1
 point "at a segment's write" pwrite64 3
 point "when QEMU is done and the capability still set" sendmsg 9
