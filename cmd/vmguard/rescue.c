@@ -3,23 +3,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "verb.h"
 #include "vmguard/hypervisor.h"
 #include "vmguard/rescue.h"
 
 enum { QUIET_MS = 5000 };
-
-static bool is_active(const char *status)
-{
-	static const char *const over[] = {"none", "completed", "failed", "cancelled"};
-
-	for (size_t i = 0; i < sizeof(over) / sizeof(over[0]); i++)
-		if (!strcmp(status, over[i]))
-			return false;
-	return true;
-}
 
 /* Whether QEMU still writes a snapshot; a monitor that hangs is no answer, and no. */
 static bool still_writing(const char *socket)
@@ -29,7 +18,7 @@ static bool still_writing(const char *socket)
 	struct fault f;
 
 	return !hypervisor_open_qmp(socket, &h, &f) &&
-	       !hypervisor_migration_status(h, status, &f) && is_active(status);
+	       !hypervisor_migration_status(h, status, &f) && !migration_is_over(status);
 }
 
 /* The monitor answers again: no capability stays behind, and how is the guest? */

@@ -84,6 +84,9 @@ int hypervisor_run_state(struct hypervisor *h, char state[32], struct fault *f);
 /* What QEMU says of its migration ("none", "active", "completed", "failed", …), 32 bytes. */
 int hypervisor_migration_status(struct hypervisor *h, char status[32], struct fault *f);
 
+/* Whether this status says that no migration and no snapshot is under way. */
+bool migration_is_over(const char *status);
+
 /* The guest's RAM, without video memory and firmware. */
 int hypervisor_ram_bytes(struct hypervisor *h, uint64_t *bytes, struct fault *f);
 

@@ -46,11 +46,10 @@ static int check_run_state(struct engine *e, bool allow_resume, struct fault *f)
 
 static int check_migration(struct engine *e, struct fault *f)
 {
-	static const char *const idle[] = {"none", "completed", "failed", "cancelled", NULL};
 	char status[32];
 	int r = hypervisor_migration_status(e->h, status, f);
 
-	if (r < 0 || is_one_of(status, idle))
+	if (r < 0 || migration_is_over(status))
 		return r;
 	return fault_set(f, -EPERM,
 			 "a migration or another snapshot is under way (status \"%s\"): wait until "

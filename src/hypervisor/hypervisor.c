@@ -47,6 +47,16 @@ int hypervisor_migration_status(struct hypervisor *h, char status[32], struct fa
 	return 0;
 }
 
+bool migration_is_over(const char *status)
+{
+	static const char *const over[] = {"none", "completed", "failed", "cancelled"};
+
+	for (size_t i = 0; i < sizeof(over) / sizeof(over[0]); i++)
+		if (!strcmp(status, over[i]))
+			return true;
+	return false;
+}
+
 static uint64_t number(struct json_object *object, const char *key)
 {
 	struct json_object *value = NULL;

@@ -123,7 +123,6 @@ static int make_room(struct stream_writer *w, size_t bytes, struct fault *f)
 int stream_write_head(struct stream_writer *w, struct fault *f)
 {
 	const struct ram_layout *l = w->layout;
-	uint64_t total = 0;
 
 	put32(w, WIRE_MAGIC);
 	put32(w, WIRE_VERSION);
@@ -132,9 +131,7 @@ int stream_write_head(struct stream_writer *w, struct fault *f)
 	put_name(w, "ram");
 	put32(w, 0); /* instance */
 	put32(w, WIRE_RAM_SECTION_VERSION);
-	for (size_t i = 0; i < l->block_count; i++)
-		total += l->blocks[i].bytes;
-	put64(w, total | WIRE_PAGE_MEM_SIZE);
+	put64(w, layout_bytes(l) | WIRE_PAGE_MEM_SIZE);
 	for (size_t i = 0; i < l->block_count; i++) {
 		int r = make_room(w, RECORD_BYTES_MAX, f);
 
