@@ -69,8 +69,8 @@ static int take_snapshot(const struct arguments *a, struct capture_result *resul
 {
 	auto_of(store_close) struct store *store = NULL;
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
+	auto_of(image_close) struct image *image = NULL;
 	struct capture_options options = {
-		.guest = a->name,
 		.spool_bytes = a->spool_bytes,
 		.allow_resume = a->allow_resume,
 		.progress = draw,
@@ -82,11 +82,13 @@ static int take_snapshot(const struct arguments *a, struct capture_result *resul
 		r = store_open(a->store, &store, f);
 	if (!r)
 		r = hypervisor_open_qmp(a->qmp, &h, f);
+	if (!r)
+		r = image_open(store, a->name, &image, f);
 	if (r < 0)
 		return r;
 	options.stop = interrupt_catch("\nstopping: QEMU has to finish its snapshot first, else "
 				       "the guest would hang\n");
-	return capture_run(h, store, &options, result, f);
+	return capture_run(h, image, &options, result, f);
 }
 
 static int snapshot_run(int argc, char **argv)

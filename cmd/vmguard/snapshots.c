@@ -17,6 +17,7 @@ struct names {
 struct listing {
 	struct json_object *json; /* NULL: print a table */
 	bool any;
+	struct fault damage; /* of the first checkpoint that cannot be read; code 0: none */
 };
 
 static int add_name(void *context, const char *guest)
@@ -79,10 +80,18 @@ static void print_row(const struct manifest *m, bool head)
 	       m->pause_us / 1e3, m->layout.machine);
 }
 
-static int add_checkpoint(void *context, const struct manifest *m)
+static int add_checkpoint(void *context, const struct listed_checkpoint *c)
 {
 	struct listing *l = context;
+	const struct manifest *m = c->manifest;
 
+	if (!m) {
+		if (l->damage.code)
+			report_fault(c->damage);
+		else
+			l->damage = *c->damage;
+		return 0;
+	}
 	if (l->json)
 		json_object_array_add(l->json, manifest_object(m));
 	else
@@ -145,6 +154,8 @@ static int snapshots_run(int argc, char **argv)
 	else if (!r && !l.any)
 		printf("no checkpoints in %s\n", a.store);
 	json_object_put(l.json);
+	if (!r && l.damage.code)
+		return report_fault(&l.damage);
 	return r < 0 ? report_fault(&f) : EXIT_DONE;
 }
 

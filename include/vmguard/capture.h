@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,8 +33,8 @@ struct capture_progress {
 };
 
 struct capture_options {
-	const char *guest;
 	uint64_t spool_bytes; /* 0: a quarter of the guest's RAM */
+	uint64_t max_rate;    /* bytes a second to the store; 0: no limit */
 	bool allow_resume;    /* a paused guest is captured, and runs afterwards */
 	void (*progress)(void *context, const struct capture_progress *p); /* may be NULL */
 	void *progress_context;
@@ -46,8 +47,11 @@ struct capture_result {
 	struct checkpoint_id id;
 	uint64_t pages_total;
 	uint64_t pages_zero;
+	uint64_t pages_changed; /* these three as in struct manifest */
 	uint64_t pages_written;
+	uint64_t pages_moved;
 	uint64_t bytes_written;
+	uint64_t store_writes; /* segments, the superblock among them */
 	uint64_t stream_bytes;
 	uint64_t device_bytes;
 	uint64_t spool_bytes;	   /* its limit */
@@ -55,14 +59,17 @@ struct capture_result {
 	int64_t spool_full_ms;	   /* how long the reader waited for room: back-pressure */
 	int64_t pause_us;	   /* between QEMU's events STOP and RESUME */
 	int64_t total_ms;
+	/* Where threads were seen to run. */
+	cpu_set_t vcpu_cpus, reader_cpus, writer_cpus;
 };
 
 /*
- * Takes a checkpoint. -EPERM: refused, the guest was not touched (paused, migrating, still being
- * restored); else a failure after which the guest runs and the last checkpoint is in place.
- * The capability is switched off again in every case in which QEMU answers.
+ * Takes a checkpoint into an image that is open, so that the next one knows what changed; after a
+ * failure the image has to be closed and opened again. -EPERM: refused, the guest was not touched
+ * (paused, migrating, still being restored); else a failure after which the guest runs and the last
+ * checkpoint is in place. The capability is switched off again in every case in which QEMU answers.
  */
-int capture_run(struct hypervisor *h, struct store *s, const struct capture_options *options,
+int capture_run(struct hypervisor *h, struct image *image, const struct capture_options *options,
 		struct capture_result *result, struct fault *f);
 
 enum { SPOOL_BYTES_MIN = 8 * STORE_SEGMENT_BYTES };

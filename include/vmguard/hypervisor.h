@@ -9,6 +9,7 @@
 #pragma once
 
 #include <json-c/json.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -89,6 +90,15 @@ bool migration_is_over(const char *status);
 
 /* The guest's RAM, without video memory and firmware. */
 int hypervisor_ram_bytes(struct hypervisor *h, uint64_t *bytes, struct fault *f);
+
+/* The threads of its virtual CPUs (query-cpus-fast). The caller frees *threads. */
+int hypervisor_vcpu_threads(struct hypervisor *h, pid_t **threads, size_t *count, struct fault *f);
+
+/*
+ * The CPUs that this process may use and on which no virtual CPU of the guest may run; all that
+ * it may use where that leaves none.
+ */
+int hypervisor_spare_cpus(struct hypervisor *h, cpu_set_t *set, struct fault *f);
 
 /* Switches one migration capability. */
 int hypervisor_set_capability(struct hypervisor *h, const char *capability, bool on,

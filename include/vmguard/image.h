@@ -63,12 +63,15 @@ struct manifest {
 	char qemu_version[IMAGE_VERSION_TEXT_BYTES];
 	struct ram_layout layout;
 
-	uint64_t pages_zero;
-	uint64_t pages_written;
+	uint64_t base;		/* the checkpoint that the next three compare with; 0: none */
+	uint64_t pages_changed; /* against it, those that became zero among them */
+	uint64_t pages_written; /* changed and not zero, or moved */
+	uint64_t pages_moved;	/* unchanged, but packed anew to free a segment */
+	uint64_t pages_zero;	/* of all */
 	uint64_t bytes_written; /* to the store, all kinds of segments */
 	uint64_t device_bytes;
 
-	struct segment_list data; /* the segments that hold pages of this checkpoint */
+	struct segment_list data; /* the segments that hold its pages, older ones among them */
 	struct entry_list index;
 	struct entry_list *deltas; /* since the index, oldest first */
 	size_t delta_count;
@@ -96,8 +99,9 @@ struct image_buffers {
 };
 
 /*
- * Opens (and at first makes) the image of a guest for writing. The store must stay open.
- * -EBUSY: another writer; -EBADMSG: the head is damaged, says where.
+ * Opens (and at first makes) the image of a guest for writing, and loads what it needs to know
+ * of the last checkpoint: 20 bytes a page. The store must stay open. -EBUSY: another writer, says
+ * who; -EBADMSG: the head is damaged, says where.
  */
 int image_open(struct store *s, const char *guest, struct image **image, struct fault *f);
 void image_close(struct image *image); /* accepts NULL */
@@ -110,12 +114,16 @@ struct store_image *image_store(struct image *image);
  * Makes room for a checkpoint of about that much RAM. Called before the guest is touched: in a
  * cluster this is work that should not run while the guest stands still, and a wait that the
  * reader of a stream must not have. image_begin() does it where it was not enough.
+ * -ENOSPC: this would be the first checkpoint, and the store has less room than that.
+ * -ESTALE: a commit failed before, the image has to be opened again.
  */
 int image_expect(struct image *image, uint64_t ram_bytes, struct fault *f);
 
 /*
  * One checkpoint, on one thread: begin, pages in any order, end; then, when all segments that
  * were put are written, commit. Whatever fails in between: wait for the writes, image_drop().
+ * Only pages that changed since the last checkpoint are stored; one that does not pass by is
+ * taken as unchanged.
  */
 int image_begin(struct image *image, const struct ram_layout *l, struct image_buffers *b,
 		struct fault *f);
@@ -131,21 +139,32 @@ struct checkpoint_facts {
 /* Frees what was written for a checkpoint that will not be committed; the last one stays. */
 int image_drop(struct image *image, struct fault *f);
 
-/* Durable and visible when it returns 0. *m (may be NULL) is the image's until it is closed. */
+/* Durable and visible when it returns 0. *m (may be NULL) holds until the next image_begin(). */
 int image_commit(struct image *image, const struct checkpoint_facts *facts,
 		 const struct manifest **m, struct fault *f);
+
+/* Forgets one checkpoint, as checkpoint_delete() does, while the image is open for writing. */
+int image_delete(struct image *image, uint64_t number, struct fault *f);
 
 /* ---- reading -------------------------------------------------------------------------- */
 
 struct checkpoint;
 
-/*
- * Calls `each` for every checkpoint of a guest, oldest first, until it fails. A damaged one does
- * not hide the others: the first one's fault is returned at the end. -ENOENT: no guest.
- */
+struct listed_checkpoint {
+	struct checkpoint_id id;
+	bool is_protected;
+	const struct manifest *manifest; /* NULL: damaged, or it cannot be read: */
+	const struct fault *damage;
+};
+
+/* Calls `each` for every checkpoint of a guest, oldest first, until it fails. -ENOENT: no guest. */
 int checkpoint_list(struct store *s, const char *guest,
-		    int (*each)(void *context, const struct manifest *m), void *context,
+		    int (*each)(void *context, const struct listed_checkpoint *l), void *context,
 		    struct fault *f);
+
+/* A protected checkpoint is neither deleted nor pruned. Works beside a writer. -ENOENT. */
+int checkpoint_protect(struct store *s, const char *guest, uint64_t number, bool on,
+		       struct fault *f);
 
 /* Forgets one checkpoint, and the image with the last one; number 0: all. -ENOENT, -EBUSY. */
 int checkpoint_delete(struct store *s, const char *guest, uint64_t number, struct fault *f);
@@ -176,6 +195,46 @@ struct page_sink {
 
 /*
  * Every page once, data pages in the order in which they lie in the store, then zero pages.
- * Each is compared with its fingerprint: -EBADMSG names a damaged page and its segment.
+ * Each is compared with its fingerprint: -EBADMSG names a damaged page, its segment and object.
  */
 int checkpoint_each_page(struct checkpoint *c, struct page_sink *sink, struct fault *f);
+
+/* From here on pages are handed on as they are found. */
+void checkpoint_skip_verify(struct checkpoint *c);
+
+/* ---- looking ------------------------------------------------------------------------- */
+
+struct damage {
+	const char *what;	       /* "page", "device state", "index" */
+	const struct ram_block *block; /* of a page, else NULL */
+	uint64_t offset;	       /* of a page in its block, in bytes */
+	uint64_t segment;
+	char object[STORE_OBJECT_BYTES];
+	const struct fault *fault; /* all of it as a sentence */
+};
+
+struct verify_figures {
+	uint64_t pages;	     /* compared */
+	uint64_t bytes_read; /* pages and device state */
+	uint64_t damaged;    /* calls of `each` */
+};
+
+/*
+ * Reads all of a checkpoint and compares it with its fingerprints and checksums; calls `each` for
+ * every damage that is found, until it fails. 0 also where there was damage: see the figures.
+ */
+int checkpoint_verify(struct checkpoint *c, int (*each)(void *context, const struct damage *d),
+		      void *context, struct verify_figures *figures, struct fault *f);
+
+/* What changed in one block of RAM; a block that one of the two lacks counts as changed. */
+struct block_difference {
+	const char *block;
+	uint64_t pages;		/* of the newer one's block, or of the one there is */
+	uint64_t pages_changed; /* those that became zero among them */
+	uint64_t bytes_changed;
+};
+
+/* Compares two checkpoints of one guest by their fingerprints. `each` as above. */
+int checkpoint_diff(struct checkpoint *older, struct checkpoint *newer,
+		    int (*each)(void *context, const struct block_difference *d), void *context,
+		    struct fault *f);

@@ -29,6 +29,7 @@
 enum {
 	STORE_SEGMENT_BYTES = 4 << 20,
 	STORE_NAME_BYTES = 65, /* of a guest, with NUL */
+	STORE_OBJECT_BYTES = 128,
 };
 
 /* Names a commit; on the store "ckpt-<epoch>-<number>". Numbers rise, epochs never fall. */
@@ -71,6 +72,7 @@ struct store_image;
  */
 struct store_ops {
 	const char *name;
+	bool encrypts; /* images can be encrypted: store_use_key() */
 
 	/* `location` is the URI after "name:". -ENOENT, -EINVAL (says what is wrong with it). */
 	int (*open)(const char *location, struct store **s, struct fault *f);
@@ -82,8 +84,16 @@ struct store_ops {
 		    struct fault *f);
 
 	/*
+	 * How much can still be stored, copies counted. -ENODATA: the store cannot tell (a Ceph
+	 * cluster without ceph-mgr).
+	 */
+	int (*free_bytes)(struct store *s, uint64_t *bytes, struct fault *f);
+
+	/*
 	 * STORE_READ: `at` is the commit to read, or NULL for checkpoints() alone; -ENOENT.
-	 * STORE_WRITE: `at` is NULL. -EBUSY names who else writes.
+	 * STORE_WRITE: `at` is NULL. -EBUSY names who else writes: host, process, since when. A
+	 * writer that died is taken over. -EKEYREJECTED: a wrong key, or none for an encrypted
+	 * image, or one for an image that is not encrypted.
 	 */
 	int (*image_open)(struct store *s, const char *guest, enum store_mode mode,
 			  const struct checkpoint_id *at, struct store_image **image,
@@ -94,6 +104,10 @@ struct store_ops {
 	/* The commits, oldest first. The caller frees *ids. */
 	int (*checkpoints)(struct store_image *image, struct checkpoint_id **ids, size_t *count,
 			   struct fault *f);
+
+	/* What a segment is called outside of vmguard, for messages: an object, a file. */
+	void (*object_name)(struct store_image *image, uint64_t segment,
+			    char name[STORE_OBJECT_BYTES]);
 
 	/* Room for segments 0 … segments-1 before they are written. Never shrinks. */
 	int (*reserve)(struct store_image *image, uint64_t segments, struct fault *f);
@@ -124,18 +138,35 @@ struct store_ops {
 	/*
 	 * Forgets one commit and frees what only it needed; STORE_WRITE. -ENOENT. -EBUSY: someone
 	 * reads it (dir; rbd does not see its readers, their reads fail or return anything), or
-	 * it is protected (rbd).
+	 * it is protected.
 	 */
 	int (*remove)(struct store_image *image, struct checkpoint_id id, struct fault *f);
 
-	/* Forgets a guest with all commits. -ENOENT, -EBUSY while anyone has it open. */
+	/* Protects a commit from remove(), or no longer. Works beside a writer. -ENOENT. */
+	int (*protect)(struct store *s, const char *guest, struct checkpoint_id id, bool on,
+		       struct fault *f);
+	/* 1, 0 or an error. Any mode. */
+	int (*is_protected)(struct store_image *image, struct checkpoint_id id, struct fault *f);
+
+	/*
+	 * Forgets a guest with all commits. -ENOENT; -EBUSY while anyone has it open, or a commit
+	 * is protected.
+	 */
 	int (*image_remove)(struct store *s, const char *guest, struct fault *f);
+};
+
+/* A key in memory that is locked and left out of core dumps. */
+struct store_key {
+	size_t bytes;
+	char text[];
 };
 
 /* Backends embed these first. */
 struct store {
 	const struct store_ops *ops;
-	char uri[512]; /* as given, for messages */
+	char uri[512];	       /* as given, for messages */
+	struct store_key *key; /* NULL: images are not encrypted */
+	bool encrypt_new;
 };
 
 struct store_image {
@@ -150,6 +181,14 @@ extern const struct store_ops store_rbd_ops;
 int store_open(const char *uri, struct store **s, struct fault *f);
 void store_close(struct store *s); /* accepts NULL */
 SCOPE_CLOSER(store_close, struct store)
+
+/*
+ * Images of this store are encrypted with the key in a file, all its bytes; a new image only where
+ * `encrypt_new` says so, else it is -ENOENT. Before the first image is opened. -EOPNOTSUPP:
+ * the store does not encrypt, says what does; -EINVAL: an empty file, too long (8 KiB), or
+ * readable by everyone.
+ */
+int store_use_key(struct store *s, const char *key_file, bool encrypt_new, struct fault *f);
 
 /* [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 characters; -EINVAL says what is wrong. */
 int store_check_name(const char *guest, struct fault *f);
@@ -176,6 +215,11 @@ static inline int store_list(struct store *s, int (*each)(void *, const char *),
 	return s->ops->list(s, each, context, f);
 }
 
+static inline int store_free_bytes(struct store *s, uint64_t *bytes, struct fault *f)
+{
+	return s->ops->free_bytes(s, bytes, f);
+}
+
 static inline int store_image_open(struct store *s, const char *guest, enum store_mode mode,
 				   const struct checkpoint_id *at, struct store_image **image,
 				   struct fault *f)
@@ -187,6 +231,12 @@ static inline int store_checkpoints(struct store_image *image, struct checkpoint
 				    size_t *count, struct fault *f)
 {
 	return image->ops->checkpoints(image, ids, count, f);
+}
+
+static inline void store_object_name(struct store_image *image, uint64_t segment,
+				     char name[STORE_OBJECT_BYTES])
+{
+	image->ops->object_name(image, segment, name);
 }
 
 static inline int store_reserve(struct store_image *image, uint64_t segments, struct fault *f)
@@ -224,6 +274,18 @@ static inline int store_commit(struct store_image *image, struct checkpoint_id i
 static inline int store_remove(struct store_image *image, struct checkpoint_id id, struct fault *f)
 {
 	return image->ops->remove(image, id, f);
+}
+
+static inline int store_protect(struct store *s, const char *guest, struct checkpoint_id id,
+				bool on, struct fault *f)
+{
+	return s->ops->protect(s, guest, id, on, f);
+}
+
+static inline int store_is_protected(struct store_image *image, struct checkpoint_id id,
+				     struct fault *f)
+{
+	return image->ops->is_protected(image, id, f);
 }
 
 static inline int store_image_remove(struct store *s, const char *guest, struct fault *f)

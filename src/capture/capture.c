@@ -3,7 +3,7 @@
  * One capture from beginning to end, on the caller's thread; the reader and the spool's writer
  * have their own.
  *
- *	check -> open the image -> FIFO, spool, reader -> QEMU starts -> wait -> reset -> commit
+ *	check -> room in the store -> FIFO, spool, reader -> QEMU starts -> wait -> reset -> commit
  *	refused  the guest is not touched yet                |                            or drop
  *	                                                     '- from here on the FIFO is read to
  *	                                                        its end, whatever happens
@@ -39,6 +39,11 @@ struct capture {
 	bool monitor_lost;
 	struct fault monitor_fault;
 };
+
+static const char *guest_of(const struct capture *c)
+{
+	return image_store(c->image)->guest;
+}
 
 static void report_progress(struct capture *c)
 {
@@ -151,7 +156,7 @@ static int stream_guest(struct capture *c, struct fault *f)
 	int r = spool_new(image_store(c->image), &c->spool, f);
 
 	if (!r)
-		r = fifo_open(&c->fifo, c->options->guest, f);
+		r = fifo_open(&c->fifo, guest_of(c), f);
 	if (r < 0)
 		return r;
 	options.fd = c->fifo.read;
@@ -210,7 +215,7 @@ static void drop(struct capture *c, int why)
 }
 
 /* All that can be done, and refused, while the guest is not touched. */
-static int prepare(struct capture *c, struct store *s, struct fault *f)
+static int prepare(struct capture *c, struct fault *f)
 {
 	uint64_t ram_bytes = 0;
 	int r = c->engine.ops->check(&c->engine, c->options->allow_resume, f);
@@ -218,24 +223,20 @@ static int prepare(struct capture *c, struct store *s, struct fault *f)
 	if (!r)
 		r = hypervisor_ram_bytes(c->engine.h, &ram_bytes, f);
 	if (!r)
-		r = image_open(s, c->options->guest, &c->image, f);
-	if (!r)
 		r = image_expect(c->image, ram_bytes, f);
 	return r;
 }
 
-int capture_run(struct hypervisor *h, struct store *s, const struct capture_options *options,
+int capture_run(struct hypervisor *h, struct image *image, const struct capture_options *options,
 		struct capture_result *result, struct fault *f)
 {
 	struct fault reset_fault;
-	struct capture c = {.options = options, .started_ms = monotonic_ms()};
+	struct capture c = {.options = options, .image = image, .started_ms = monotonic_ms()};
 
 	engine_init(&c.engine, h);
-	int r = prepare(&c, s, f);
-	if (r < 0) {
-		image_close(c.image);
-		return fault_wrap(f, "snapshot of %s", options->guest);
-	}
+	int r = prepare(&c, f);
+	if (r < 0)
+		return fault_wrap(f, "snapshot of %s", guest_of(&c));
 	r = stream_guest(&c, f);
 	int reset = c.engine.ops->reset(&c.engine, &reset_fault);
 	if (!r)
@@ -247,6 +248,5 @@ int capture_run(struct hypervisor *h, struct store *s, const struct capture_opti
 		r = fault_wrap(f, "checkpoint %" PRIu64 " is taken, but", result->id.number);
 	}
 	spool_free(c.spool);
-	image_close(c.image);
-	return r < 0 ? fault_wrap(f, "snapshot of %s", options->guest) : 0;
+	return r < 0 ? fault_wrap(f, "snapshot of %s", guest_of(&c)) : 0;
 }

@@ -91,30 +91,42 @@ int checkpoint_open(struct store *s, const char *guest, uint64_t number, struct 
 	return r < 0 ? r : open_id(s, guest, id, c, f);
 }
 
+/* -ENOENT: deleted meanwhile by somebody else. */
+static int list_one(struct store *s, const char *guest, struct listed_checkpoint *l,
+		    int (*each)(void *context, const struct listed_checkpoint *l), void *context)
+{
+	auto_of(checkpoint_close) struct checkpoint *c = NULL;
+	struct fault damage;
+	int r = open_id(s, guest, l->id, &c, &damage);
+
+	if (r == -ENOENT)
+		return 0;
+	l->manifest = r < 0 ? NULL : &c->manifest;
+	l->damage = r < 0 ? &damage : NULL;
+	return each(context, l);
+}
+
 int checkpoint_list(struct store *s, const char *guest,
-		    int (*each)(void *context, const struct manifest *m), void *context,
+		    int (*each)(void *context, const struct listed_checkpoint *l), void *context,
 		    struct fault *f)
 {
+	auto_of(store_image_close) struct store_image *image = NULL;
 	auto_free struct checkpoint_id *ids = NULL;
 	size_t count = 0;
-	int r = open_list(s, guest, &ids, &count, f);
+	int r = store_image_open(s, guest, STORE_READ, NULL, &image, f);
 
+	if (!r)
+		r = store_checkpoints(image, &ids, &count, f);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < count; i++) {
-		auto_of(checkpoint_close) struct checkpoint *c = NULL;
-		struct fault one;
-		int opened = open_id(s, guest, ids[i], &c, &one);
+		struct listed_checkpoint l = {.id = ids[i]};
 
-		int taken = opened ? 0 : each(context, &c->manifest);
-
-		if (taken < 0)
-			return fault_errno(f, taken, "list the checkpoints of %s", guest);
-		/* -ENOENT: deleted meanwhile by somebody else */
-		if (opened < 0 && opened != -ENOENT && !r) {
-			*f = one;
-			r = opened;
-		}
+		r = list_one(s, guest, &l, each, context);
+		if (r < 0)
+			return fault_errno(f, r, "list the checkpoints of %s", guest);
 	}
-	return r;
+	return 0;
 }
 
 int checkpoint_delete(struct store *s, const char *guest, uint64_t number, struct fault *f)

@@ -305,11 +305,11 @@ START_TEST(names_the_checkpoints_there_are)
 }
 END_TEST
 
-static int collect_number(void *context, const struct manifest *m)
+static int collect_number(void *context, const struct listed_checkpoint *l)
 {
 	uint64_t *numbers = context;
 
-	numbers[++numbers[0]] = m->id.number;
+	numbers[++numbers[0]] = l->manifest->id.number;
 	return numbers[0] == 3 ? -ECANCELED : 0;
 }
 
