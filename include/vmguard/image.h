@@ -51,6 +51,7 @@ struct segment_list {
 /* An index or a delta, as the checkpoint of this number wrote it. */
 struct entry_list {
 	uint64_t checkpoint;
+	uint64_t entries;
 	struct segment_list segments;
 };
 
@@ -101,11 +102,17 @@ struct image_buffers {
 /*
  * Opens (and at first makes) the image of a guest for writing, and loads what it needs to know
  * of the last checkpoint: 20 bytes a page. The store must stay open. -EBUSY: another writer, says
- * who; -EBADMSG: the head is damaged, says where.
+ * who.
  */
 int image_open(struct store *s, const char *guest, struct image **image, struct fault *f);
 void image_close(struct image *image); /* accepts NULL */
 SCOPE_CLOSER(image_close, struct image)
+
+/*
+ * Why the last checkpoint cannot be compared with, though there is one: it is damaged, and the next
+ * one will be whole. NULL: all is well. The image's.
+ */
+const struct fault *image_damage(const struct image *image);
 
 /* The store image, for the writers of segments. */
 struct store_image *image_store(struct image *image);

@@ -46,6 +46,14 @@ int segment_write(struct store_image *s, uint64_t segment, const void *data, siz
 	return 0;
 }
 
+int fault_in_segment(struct fault *f, struct store_image *s, uint64_t segment)
+{
+	char object[STORE_OBJECT_BYTES];
+
+	store_object_name(s, segment, object);
+	return fault_wrap(f, "segment %" PRIu64 " (%s)", segment, object);
+}
+
 int superblock_write(struct store_image *s, const struct superblock *b, struct fault *f)
 {
 	uint8_t bytes[SUPERBLOCK_BYTES];
@@ -59,11 +67,13 @@ int superblock_read(struct store_image *s, struct superblock *b, struct fault *f
 	uint8_t bytes[SUPERBLOCK_BYTES];
 	int r = store_read(s, 0, 0, bytes, sizeof(bytes), f);
 
-	return r < 0 ? r : superblock_decode(b, bytes, sizeof(bytes), f);
+	if (!r)
+		r = superblock_decode(b, bytes, sizeof(bytes), f);
+	return r < 0 ? fault_in_segment(f, s, 0) : 0;
 }
 
-int block_read(struct store_image *s, uint64_t segment, struct block *b, uint8_t **bytes,
-	       struct fault *f)
+static int read_block(struct store_image *s, uint64_t segment, struct block *b, uint8_t **bytes,
+		      struct fault *f)
 {
 	uint8_t header[BLOCK_HEADER_BYTES];
 	int r = store_read(s, segment, 0, header, sizeof(header), f);
@@ -72,18 +82,22 @@ int block_read(struct store_image *s, uint64_t segment, struct block *b, uint8_t
 		return r;
 	size_t length = BLOCK_HEADER_BYTES + (size_t)block_payload_bytes(header);
 	if (length > STORE_SEGMENT_BYTES)
-		return fault_set(f, -EBADMSG, "segment %" PRIu64 ": a block of %zu bytes", segment,
-				 length);
+		return fault_set(f, -EBADMSG, "a block of %zu bytes", length);
 	auto_free uint8_t *block = malloc(length);
 	if (!block)
-		return fault_errno(f, -ENOMEM, "read segment %" PRIu64, segment);
+		return fault_errno(f, -ENOMEM, "read a block");
 	r = store_read(s, segment, 0, block, length, f);
-	if (r < 0)
-		return r;
-	if (block_open(b, block, length, f) < 0)
-		return fault_wrap(f, "segment %" PRIu64, segment);
-	*bytes = give(block);
-	return 0;
+	if (!r)
+		r = block_open(b, block, length, f);
+	if (!r)
+		*bytes = give(block);
+	return r;
+}
+
+int block_read(struct store_image *s, uint64_t segment, struct block *b, uint8_t **bytes,
+	       struct fault *f)
+{
+	return read_block(s, segment, b, bytes, f) < 0 ? fault_in_segment(f, s, segment) : 0;
 }
 
 int manifest_read(struct store_image *s, const struct superblock *b, struct manifest *m,

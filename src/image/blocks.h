@@ -9,6 +9,9 @@
 int segment_write(struct store_image *s, uint64_t segment, const void *data, size_t bytes,
 		  struct fault *f);
 
+/* Says in which segment, and what it is called outside. Returns f->code. */
+int fault_in_segment(struct fault *f, struct store_image *s, uint64_t segment);
+
 int superblock_write(struct store_image *s, const struct superblock *b, struct fault *f);
 int superblock_read(struct store_image *s, struct superblock *b, struct fault *f);
 

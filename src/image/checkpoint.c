@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading a checkpoint: superblock -> manifest -> index and deltas -> pages. Everything is checked
+ * Reading a checkpoint: superblock -> manifest -> table of pages -> pages. Everything is checked
  * before it is believed: a damaged structure or page is named and nothing of it is handed on.
  */
 #include <errno.h>
@@ -15,8 +15,8 @@ void checkpoint_close(struct checkpoint *c)
 	if (!c)
 		return;
 	manifest_clear(&c->manifest);
-	free(c->entries);
-	free(c->entry_of);
+	page_table_clear(&c->table);
+	free(c->order);
 	store_image_close(c->store);
 	free(c);
 }
@@ -68,14 +68,16 @@ static int open_id(struct store *s, const char *guest, struct checkpoint_id id,
 	if (!c)
 		return fault_errno(f, -ENOMEM, "open checkpoint %" PRIu64 " of %s", id.number,
 				   guest);
-	int r = store_image_open(s, guest, STORE_READ, &id, &c->store, f);
-	if (!r)
-		r = superblock_read(c->store, &c->superblock, f);
+	if (store_image_open(s, guest, STORE_READ, &id, &c->store, f) < 0)
+		return fault_wrap(f, "open checkpoint %" PRIu64 " of %s", id.number, guest);
+	int r = superblock_read(c->store, &c->superblock, f);
 	if (!r && c->superblock.id.number != id.number)
 		r = fault_set(f, -EBADMSG, "the superblock is of checkpoint %" PRIu64,
 			      c->superblock.id.number);
 	if (!r)
 		r = manifest_read(c->store, &c->superblock, &c->manifest, f);
+	if (r == -ENOENT)
+		f->code = -EBADMSG; /* a segment is missing, not the checkpoint */
 	if (r < 0)
 		return fault_wrap(f, "open checkpoint %" PRIu64 " of %s", id.number, guest);
 	*out = give(c);
@@ -91,7 +93,6 @@ int checkpoint_open(struct store *s, const char *guest, uint64_t number, struct 
 	return r < 0 ? r : open_id(s, guest, id, c, f);
 }
 
-/* -ENOENT: deleted meanwhile by somebody else. */
 static int list_one(struct store *s, const char *guest, struct listed_checkpoint *l,
 		    int (*each)(void *context, const struct listed_checkpoint *l), void *context)
 {
@@ -100,7 +101,7 @@ static int list_one(struct store *s, const char *guest, struct listed_checkpoint
 	int r = open_id(s, guest, l->id, &c, &damage);
 
 	if (r == -ENOENT)
-		return 0;
+		return 0; /* deleted meanwhile by somebody else */
 	l->manifest = r < 0 ? NULL : &c->manifest;
 	l->damage = r < 0 ? &damage : NULL;
 	return each(context, l);
@@ -120,13 +121,26 @@ int checkpoint_list(struct store *s, const char *guest,
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < count; i++) {
-		struct listed_checkpoint l = {.id = ids[i]};
+		struct fault ignored;
+		struct listed_checkpoint l = {
+			.id = ids[i],
+			.is_protected = store_is_protected(image, ids[i], &ignored) == 1,
+		};
 
 		r = list_one(s, guest, &l, each, context);
 		if (r < 0)
 			return fault_errno(f, r, "list the checkpoints of %s", guest);
 	}
 	return 0;
+}
+
+int checkpoint_protect(struct store *s, const char *guest, uint64_t number, bool on,
+		       struct fault *f)
+{
+	struct checkpoint_id id = {0};
+	int r = find_checkpoint(s, guest, number, &id, f);
+
+	return r < 0 ? r : store_protect(s, guest, id, on, f);
 }
 
 int checkpoint_delete(struct store *s, const char *guest, uint64_t number, struct fault *f)

@@ -1,18 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An open checkpoint, shared by checkpoint.c (structures) and pages.c. */
+/* An open checkpoint, shared by checkpoint.c (structures), pages.c, verify.c and diff.c. */
 #pragma once
 
 #include "image/format.h"
+#include "image/table.h"
 #include "vmguard/image.h"
 
 struct checkpoint {
 	struct store_image *store;
 	struct superblock superblock;
 	struct manifest manifest;
+	bool skip_verify;
 
-	/* pages.c: one entry for each page that is not zero, by slot */
-	struct page_entry *entries;
-	size_t entry_count;
-	size_t entry_room;
-	uint32_t *entry_of; /* page -> 1 + its entry; 0: zero page */
+	/* after checkpoint_load() */
+	struct page_table table;
+	uint32_t *order; /* the pages that are not zero, by segment */
 };
+
+/* Pages in a segment. */
+uint32_t checkpoint_slots(const struct checkpoint *c);
+
+/* Reads where the pages are; once. */
+int checkpoint_load(struct checkpoint *c, struct fault *f);
+
+#define NO_PAGE UINT64_MAX
+
+/* Takes every page that is not zero. */
+struct page_walk {
+	int (*page)(void *context, uint64_t page, const uint8_t *data, struct fault *f);
+	/*
+	 * Instead, for a page that is damaged, or NO_PAGE for a whole segment that cannot be read;
+	 * *f says it. 0: go on. NULL: damage ends the walk.
+	 */
+	int (*damaged)(void *context, uint64_t page, uint64_t segment, struct fault *f);
+	void *context;
+};
+
+int checkpoint_walk(struct checkpoint *c, const struct page_walk *w, struct fault *f);

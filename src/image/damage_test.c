@@ -4,6 +4,7 @@
  * hand on a wrong page: read_pages() checks each one that comes.
  */
 #include "image/image_fixture.h"
+#include "image/writer.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -82,6 +83,46 @@ static void must_name(const struct part *p, int64_t at)
 		      fault.text);
 }
 
+static int keep_damage(void *kept, const struct damage *d)
+{
+	*(struct damage *)kept = *d;
+	return 0;
+}
+
+/* Verify finds exactly this. */
+static void must_find(const char *what, uint64_t segment, const struct ram_block *b,
+		      uint64_t offset)
+{
+	auto_of(checkpoint_close) struct checkpoint *c = NULL;
+	struct verify_figures figures;
+	struct damage found = {0};
+
+	ASSERT_OK(checkpoint_open(store, "g", 1, &c, &fault));
+	ASSERT_OK(checkpoint_verify(c, keep_damage, &found, &figures, &fault));
+	ck_assert_uint_eq(figures.damaged, 1);
+	ck_assert_str_eq(found.what, what);
+	ck_assert_uint_eq(found.segment, segment);
+	ck_assert_uint_eq(found.offset, offset);
+	ck_assert(!b == !found.block);
+	if (b)
+		ck_assert_str_eq(found.block->name, b->name);
+}
+
+START_TEST(finds_nothing_wrong_where_nothing_is)
+{
+	auto_of(checkpoint_close) struct checkpoint *c = NULL;
+	struct verify_figures figures;
+
+	fixture_begin();
+	must_write(&guest, 3, 1);
+	ASSERT_OK(checkpoint_open(store, "g", 1, &c, &fault));
+	ASSERT_OK(checkpoint_verify(c, keep_damage, NULL, &figures, &fault));
+	ck_assert_uint_eq(figures.damaged, 0);
+	ck_assert_uint_eq(figures.pages, guest.pages - (guest.pages + 4) / 5);
+	fixture_end();
+}
+END_TEST
+
 static void flip_through(const struct part *p)
 {
 	auto_fd int fd = open_segment_file(p->segment, O_RDWR);
@@ -99,6 +140,8 @@ static void flip_through(const struct part *p)
 		ck_assert_msg(r == -EBADMSG || r == -EOPNOTSUPP || r == -EIO, "%s at %jd: %d",
 			      p->words, (intmax_t)at, r);
 		must_name(p, at);
+		if (!strcmp(p->words, "index") || !strcmp(p->words, "device state"))
+			must_find(p->words, p->segment, NULL, 0);
 		flip(fd, at);
 	}
 	must_read(&guest, 1, 3);
@@ -141,10 +184,10 @@ START_TEST(names_the_page_in_which_a_bit_is_flipped)
 		auto_fd int fd = open_segment_file(segment, O_RDWR);
 		flip(fd, at + page);
 		ck_assert_int_eq(read_checkpoint(&guest, 1, 3), -EBADMSG);
-		snprintf(words, sizeof(words),
-			 "page %s+0x%" PRIx64 " in segment %" PRIu64 " is damaged: restore another",
+		snprintf(words, sizeof(words), "page %s+0x%" PRIx64 " in segment %" PRIu64 " (",
 			 b->name, (page - b->first_page) * 4096, segment);
 		ck_assert_msg(strstr(fault.text, words), "%s", fault.text);
+		must_find("page", segment, b, (page - b->first_page) * 4096);
 		flip(fd, at + page);
 	}
 	layout_clear(&l);
@@ -237,24 +280,32 @@ START_TEST(refuses_a_damaged_index_each_time)
 }
 END_TEST
 
-START_TEST(does_not_write_over_a_damaged_head)
+/* What cannot be compared with is no reason to stop: the next checkpoint is whole. */
+START_TEST(stores_everything_anew_where_the_head_is_damaged)
 {
 	struct part parts[PARTS];
-	struct image *image = NULL;
 
 	fixture_begin();
 	must_write(&guest, 3, 1);
 	find_parts(parts);
-	for (int i = 0; i < 2; i++) { /* superblock, manifest */
+	for (int i = 0; i < PARTS; i++) {
+		auto_of(image_close) struct image *image = NULL;
 		auto_fd int fd = open_segment_file(parts[i].segment, O_RDWR);
 
+		if (!strcmp(parts[i].words, "device state") || !strcmp(parts[i].words, "page "))
+			continue; /* the next checkpoint does not need it */
 		flip(fd, 90);
-		ck_assert_int_eq(image_open(store, "g", &image, &fault), -EBADMSG);
-		ck_assert_ptr_null(image);
+		ASSERT_OK(image_open(store, "g", &image, &fault));
+		ck_assert_ptr_nonnull(image_damage(image));
 		must_name(&parts[i], 90);
+		ck_assert_uint_eq(image->head.id.number, 1);
+		image_close(give(image));
 		flip(fd, 90);
 	}
+	auto_fd int fd = open_segment_file(parts[2].segment, O_RDWR);
+	flip(fd, 90);
 	must_write(&guest, 4, 2);
+	must_read(&guest, 2, 4);
 	fixture_end();
 }
 END_TEST
@@ -277,7 +328,8 @@ START_TEST(lets_the_other_checkpoints_be_read)
 }
 END_TEST
 
-UNIT_MAIN("damage", names_the_segment_in_which_a_bit_is_flipped,
-	  names_the_page_in_which_a_bit_is_flipped, refuses_a_segment_that_is_cut,
-	  names_a_segment_that_is_gone, refuses_a_damaged_index_each_time,
-	  does_not_write_over_a_damaged_head, lets_the_other_checkpoints_be_read)
+UNIT_MAIN("damage", finds_nothing_wrong_where_nothing_is,
+	  names_the_segment_in_which_a_bit_is_flipped, names_the_page_in_which_a_bit_is_flipped,
+	  refuses_a_segment_that_is_cut, names_a_segment_that_is_gone,
+	  refuses_a_damaged_index_each_time, stores_everything_anew_where_the_head_is_damaged,
+	  lets_the_other_checkpoints_be_read)

@@ -65,11 +65,11 @@ int superblock_decode(struct superblock *s, const uint8_t *bytes, size_t length,
 {
 	if (length < SUPERBLOCK_BYTES || memcmp(bytes, superblock_magic, 8) != 0)
 		return fault_set(f, -EBADMSG, "no superblock of vmguard");
+	if (get32(bytes + SUPERBLOCK_BYTES - 4) != crc32c(bytes, SUPERBLOCK_BYTES - 4, 0))
+		return fault_set(f, -EBADMSG, "the superblock is damaged (crc32c)");
 	int r = check_version(get32(bytes + 8), "the superblock", f);
 	if (r < 0)
 		return r;
-	if (get32(bytes + SUPERBLOCK_BYTES - 4) != crc32c(bytes, SUPERBLOCK_BYTES - 4, 0))
-		return fault_set(f, -EBADMSG, "the superblock is damaged (crc32c)");
 	if (get32(bytes + 40) != STORE_SEGMENT_BYTES)
 		return fault_set(f, -EOPNOTSUPP, "segments of %u bytes", get32(bytes + 40));
 	s->id.epoch = get64(bytes + 16);
@@ -112,14 +112,14 @@ int block_open(struct block *b, const uint8_t *bytes, size_t length, struct faul
 {
 	if (length < BLOCK_HEADER_BYTES || memcmp(bytes, block_magic, 4) != 0)
 		return fault_set(f, -EBADMSG, "no block of vmguard");
-	int r = check_version(bytes[4] | (uint32_t)bytes[5] << 8, "a block", f);
-	if (r < 0)
-		return r;
 	uint32_t payload = get32(bytes + 20);
 	if (payload > length - BLOCK_HEADER_BYTES)
 		return fault_set(f, -EBADMSG, "a block of %u bytes is cut at %zu", payload, length);
 	if (get32(bytes + 28) != block_crc(bytes, payload))
 		return fault_set(f, -EBADMSG, "a block is damaged (crc32c)");
+	int r = check_version(bytes[4] | (uint32_t)bytes[5] << 8, "a block", f);
+	if (r < 0)
+		return r;
 	if ((bytes[6] | bytes[7] << 8) != (int)b->kind || get64(bytes + 8) != b->checkpoint ||
 	    get32(bytes + 16) != b->place)
 		return fault_set(f, -EBADMSG, "a block of another kind, checkpoint or place");

@@ -233,14 +233,20 @@ END_TEST
 START_TEST(frees_what_a_dropped_checkpoint_wrote)
 {
 	auto_of(image_close) struct image *image = NULL;
+	struct ram_layout l;
 	uint64_t number = 0;
 
 	fixture_begin();
+	make_layout(&small_guest, &l);
 	ASSERT_OK(image_open(store, "g", &image, &fault));
 	ASSERT_OK(put_checkpoint(image, &small_guest, 1));
 	ck_assert_int_eq(count_files("seg-"), 3);
 	ASSERT_OK(image_drop(image, &fault));
 	ck_assert_int_eq(count_files("seg-"), 0);
+	ck_assert_int_eq(image_begin(image, &l, NULL, &fault), -ESTALE);
+	ck_assert_int_eq(image_expect(image, 0, &fault), -ESTALE);
+	image_close(give(image));
+	ASSERT_OK(image_open(store, "g", &image, &fault));
 	ASSERT_OK(put_checkpoint(image, &small_guest, 2));
 	ASSERT_OK(commit_checkpoint(image, 2, &number));
 	ck_assert_uint_eq(number, 1);
@@ -252,6 +258,7 @@ START_TEST(frees_what_a_dropped_checkpoint_wrote)
 	ASSERT_OK(image_drop(image, &fault)); /* nothing to drop */
 	must_read(&small_guest, 0, 2);
 	image_close(give(image));
+	layout_clear(&l);
 	fixture_end();
 }
 END_TEST

@@ -3,9 +3,10 @@
  *	{"format": 1, "guest": "web1", "epoch": 1, "number": 42, "time_ms": …, "pause_us": …,
  *	 "qemu": "7.2.22", "machine": "pc-i440fx-7.2", "page_bytes": 4096, "ram_section_id": 2,
  *	 "configuration": "07000000…", "blocks": [{"name": "pc.ram", "bytes": 1073741824}, …],
- *	 "pages_zero": …, "pages_written": …, "bytes_written": …, "device_bytes": …,
- *	 "data": [[1, 250]], "index": {"checkpoint": 42, "segments": [[251, 2]]}, "deltas": [],
- *	 "devices": [[253, 1]]}
+ *	 "base": 41, "pages_changed": …, "pages_written": …, "pages_moved": …, "pages_zero": …,
+ *	 "bytes_written": …, "device_bytes": …,
+ *	 "data": [[1, 250]], "index": {"checkpoint": 42, "entries": 64000, "segments": [[251, 2]]},
+ *	 "deltas": [], "devices": [[253, 1]]}
  */
 #include "image/manifest.h"
 
@@ -29,6 +30,21 @@ void manifest_clear(struct manifest *m)
 	free(m->deltas);
 	segment_list_clear(&m->devices);
 	*m = (struct manifest){0};
+}
+
+int entry_list_copy(struct entry_list *to, const struct entry_list *from, struct fault *f)
+{
+	size_t bytes = from->segments.count * sizeof(*from->segments.ranges);
+
+	*to = *from;
+	to->segments.ranges = malloc(bytes + 1);
+	if (!to->segments.ranges) {
+		to->segments.count = 0;
+		return fault_errno(f, -ENOMEM, "copy a list of segments");
+	}
+	if (bytes)
+		memcpy(to->segments.ranges, from->segments.ranges, bytes);
+	return 0;
 }
 
 static void put_number(struct json_object *o, const char *key, uint64_t value)
@@ -69,6 +85,7 @@ static struct json_object *entry_list_object(const struct entry_list *l)
 	struct json_object *o = json_object_new_object();
 
 	put_number(o, "checkpoint", l->checkpoint);
+	put_number(o, "entries", l->entries);
 	put_segments(o, "segments", &l->segments);
 	return o;
 }
@@ -113,8 +130,11 @@ int manifest_encode(const struct manifest *m, char **text, size_t *length, struc
 	put_number(o, "pause_us", m->pause_us);
 	put_text(o, "qemu", m->qemu_version);
 	put_layout(o, &m->layout);
-	put_number(o, "pages_zero", m->pages_zero);
+	put_number(o, "base", m->base);
+	put_number(o, "pages_changed", m->pages_changed);
 	put_number(o, "pages_written", m->pages_written);
+	put_number(o, "pages_moved", m->pages_moved);
+	put_number(o, "pages_zero", m->pages_zero);
 	put_number(o, "bytes_written", m->bytes_written);
 	put_number(o, "device_bytes", m->device_bytes);
 	put_segments(o, "data", &m->data);
@@ -240,6 +260,7 @@ static void get_entry_list(struct fields *in, const char *key, struct json_objec
 	struct fields list = {object, NULL};
 
 	l->checkpoint = get_number(&list, "checkpoint", UINT64_MAX);
+	l->entries = get_number(&list, "entries", UINT32_MAX);
 	get_segments(&list, "segments", &l->segments);
 	if (list.wrong && !in->wrong)
 		in->wrong = key;
@@ -310,8 +331,11 @@ static int get_manifest(struct fields *in, struct manifest *m, struct fault *f)
 	int r = get_layout(in, &m->layout, f);
 	if (r < 0)
 		return r;
+	m->base = get_number(in, "base", UINT64_MAX);
+	m->pages_changed = get_number(in, "pages_changed", UINT64_MAX);
+	m->pages_written = get_number(in, "pages_written", UINT64_MAX);
+	m->pages_moved = get_number(in, "pages_moved", UINT64_MAX);
 	m->pages_zero = get_number(in, "pages_zero", UINT32_MAX);
-	m->pages_written = get_number(in, "pages_written", UINT32_MAX);
 	m->bytes_written = get_number(in, "bytes_written", UINT64_MAX);
 	m->device_bytes = get_number(in, "device_bytes", INT32_MAX);
 	get_segments(in, "data", &m->data);

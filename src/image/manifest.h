@@ -13,3 +13,6 @@ int manifest_encode(const struct manifest *m, char **text, size_t *length, struc
 
 /* Checks every field's type and range. -EBADMSG names the field. *m is cleared on failure. */
 int manifest_decode(struct manifest *m, const char *text, size_t length, struct fault *f);
+
+/* A deep copy; `to` is overwritten. -ENOMEM. */
+int entry_list_copy(struct entry_list *to, const struct entry_list *from, struct fault *f);

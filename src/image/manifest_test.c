@@ -17,11 +17,12 @@ static const char valid[] =
 	"\"pause_us\":910,\"qemu\":\"7.2.22\",\"machine\":\"pc-i440fx-7.2\",\"page_bytes\":4096,"
 	"\"ram_section_id\":2,\"configuration\":\"0700ff\","
 	"\"blocks\":[{\"name\":\"pc.ram\",\"bytes\":8388608},{\"name\":\"pc.rom\",\"bytes\":100}],"
-	"\"pages_zero\":303,\"pages_written\":1746,\"bytes_written\":7737952,"
+	"\"base\":41,\"pages_changed\":99,\"pages_written\":1746,\"pages_moved\":7,"
+	"\"pages_zero\":303,\"bytes_written\":7737952,"
 	"\"device_bytes\":12888,\"data\":[[1,1],[3,1]],"
-	"\"index\":{\"checkpoint\":40,\"segments\":[[2,1]]},"
-	"\"deltas\":[{\"checkpoint\":41,\"segments\":[[6,1],[8,2]]},"
-	"{\"checkpoint\":42,\"segments\":[]}],\"devices\":[[4,1]]}";
+	"\"index\":{\"checkpoint\":40,\"entries\":1740,\"segments\":[[2,1]]},"
+	"\"deltas\":[{\"checkpoint\":41,\"entries\":9,\"segments\":[[6,1],[8,2]]},"
+	"{\"checkpoint\":42,\"entries\":0,\"segments\":[]}],\"devices\":[[4,1]]}";
 
 static int decode(struct manifest *m, const char *text)
 {
@@ -69,6 +70,9 @@ START_TEST(reads_every_field)
 	ck_assert_uint_eq(m.layout.block_count, 2);
 	ck_assert_str_eq(m.layout.blocks[1].name, "pc.rom");
 	ck_assert_uint_eq(m.layout.pages, 2049);
+	ck_assert_uint_eq(m.base, 41);
+	ck_assert_uint_eq(m.pages_changed, 99);
+	ck_assert_uint_eq(m.pages_moved, 7);
 	ck_assert_uint_eq(m.pages_zero, 303);
 	ck_assert_uint_eq(m.pages_written, 1746);
 	ck_assert_uint_eq(m.bytes_written, 7737952);
@@ -240,12 +244,15 @@ START_TEST(names_a_list_with_a_wrong_entry)
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
 		must_refuse_field("data", ranges[i]);
 		must_refuse_field("devices", ranges[i]);
-		snprintf(text, sizeof(text), "{\"checkpoint\":1,\"segments\":%s}", ranges[i]);
+		snprintf(text, sizeof(text), "{\"checkpoint\":1,\"entries\":1,\"segments\":%s}",
+			 ranges[i]);
 		must_refuse_field("index", text);
-		snprintf(text, sizeof(text), "[{\"checkpoint\":1,\"segments\":%s}]", ranges[i]);
+		snprintf(text, sizeof(text), "[{\"checkpoint\":1,\"entries\":1,\"segments\":%s}]",
+			 ranges[i]);
 		must_refuse_field("deltas", text);
 	}
-	must_refuse_field("deltas", "[{\"segments\":[[1,1]]}]");
+	must_refuse_field("deltas", "[{\"entries\":1,\"segments\":[[1,1]]}]");
+	must_refuse_field("deltas", "[{\"checkpoint\":1,\"segments\":[[1,1]]}]");
 	must_refuse_field("index", "{\"checkpoint\":1}");
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
 		must_refuse_field("blocks", blocks[i]);

@@ -45,7 +45,7 @@ void segment_list_clear(struct segment_list *l)
 	*l = (struct segment_list){0};
 }
 
-static bool is_used(const struct segment_map *m, uint64_t segment)
+bool segment_map_has(const struct segment_map *m, uint64_t segment)
 {
 	return segment < m->room && (m->bits[segment / 8] & (1u << (segment % 8)));
 }
@@ -79,7 +79,7 @@ int segment_map_use(struct segment_map *m, uint64_t segment, struct fault *f)
 		m->bits = bits;
 		m->room = room;
 	}
-	m->used += !is_used(m, segment);
+	m->used += !segment_map_has(m, segment);
 	m->bits[segment / 8] |= 1u << (segment % 8);
 	return 0;
 }
@@ -98,7 +98,7 @@ int segment_map_use_list(struct segment_map *m, const struct segment_list *l, st
 
 int segment_map_take(struct segment_map *m, uint64_t *segment, struct fault *f)
 {
-	while (is_used(m, m->next))
+	while (segment_map_has(m, m->next))
 		m->next++;
 	*segment = m->next++;
 	return segment_map_use(m, *segment, f);
@@ -108,17 +108,17 @@ uint64_t segment_map_end(const struct segment_map *m)
 {
 	uint64_t end = m->room;
 
-	while (end && !is_used(m, end - 1))
+	while (end && !segment_map_has(m, end - 1))
 		end--;
 	return end;
 }
 
 struct segment_range segment_map_free_range(const struct segment_map *m, uint64_t from)
 {
-	while (is_used(m, from))
+	while (segment_map_has(m, from))
 		from++;
 	uint64_t end = from;
-	while (end < m->room && !is_used(m, end))
+	while (end < m->room && !segment_map_has(m, end))
 		end++;
 	return (struct segment_range){from, end < m->room ? end - from : UINT64_MAX - from};
 }

@@ -24,6 +24,7 @@ struct segment_map {
 
 /* `to` is empty before. */
 int segment_map_copy(struct segment_map *to, const struct segment_map *from, struct fault *f);
+bool segment_map_has(const struct segment_map *m, uint64_t segment);
 int segment_map_use(struct segment_map *m, uint64_t segment, struct fault *f);
 int segment_map_use_list(struct segment_map *m, const struct segment_list *l, struct fault *f);
 /* The lowest free segment at or behind m->next, which it then uses. -EFBIG, -ENOMEM. */
