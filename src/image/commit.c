@@ -38,13 +38,12 @@ static int write_manifest(struct image *image, struct superblock *next, struct f
 	return segment_write(image->store, segment, bytes, next->manifest_bytes, f);
 }
 
-/* Gives back the segments that `map` does not name. */
-static int trim(struct image *image, const struct segment_map *map, struct fault *f)
+static int trim_all(struct image *image, const struct segment_map *keep, struct fault *f)
 {
 	struct segment_range range = {1, 0};
 
 	do {
-		range = segment_map_free_range(map, range.first + range.count);
+		range = segment_map_free_range(keep, range.first + range.count);
 		int r = store_discard(image->store, range.first, range.count, f);
 
 		if (r < 0)
@@ -53,13 +52,43 @@ static int trim(struct image *image, const struct segment_map *map, struct fault
 	return 0;
 }
 
+static int trim_taken(struct image *image, const struct segment_map *keep, struct fault *f)
+{
+	const struct segment_map *taken = &image->taken;
+	uint64_t end = segment_map_end(taken);
+
+	for (uint64_t at = 1; at < end; at++) {
+		uint64_t count = 0;
+
+		while (segment_map_has(taken, at + count) && !segment_map_has(keep, at + count))
+			count++;
+		int r = count ? store_discard(image->store, at, count, f) : 0;
+		if (r < 0)
+			return r;
+		at += count;
+	}
+	return 0;
+}
+
+/*
+ * Gives back the segments that `keep` does not name. What a writer before this one left is given
+ * back once, after that there is nothing but what was taken here.
+ */
+static int trim(struct image *image, const struct segment_map *keep, struct fault *f)
+{
+	int r = image->trimmed ? trim_taken(image, keep, f) : trim_all(image, keep, f);
+
+	image->trimmed = image->trimmed || !r;
+	return r;
+}
+
 int image_drop(struct image *image, struct fault *f)
 {
-	image_forget_next(image);
 	/* The head must stay what its superblock says; the next opening finds out which that is. */
-	if (image->head_unsure)
-		return 0;
-	return trim(image, &image->live, f);
+	int r = image->head_unsure ? 0 : trim(image, &image->live, f);
+
+	image_forget_next(image);
+	return r;
 }
 
 /* Makes the head the next checkpoint's, and frees what only the one before needed. */

@@ -103,10 +103,13 @@ static inline void make_layout(const struct guest_size *g, struct ram_layout *l)
 	ck_assert_uint_eq(l->pages, g->pages);
 }
 
+/* Pages from here on never change, but from zero in the first checkpoint. */
+static uint32_t steady_from = PAGES_MAX;
+
 static inline void fills_of(uint8_t fill, uint8_t fills[PAGES_MAX])
 {
 	for (uint32_t page = 0; page < PAGES_MAX; page++)
-		fills[page] = page % 5 ? fill : 0;
+		fills[page] = !(page % 5) ? 0 : page < steady_from ? fill : 200;
 }
 
 /* NULL for a zero page. */

@@ -34,7 +34,11 @@ static void check_all(void)
 	must_write(&small_guest, committed + 1, committed + 1);
 	committed++;
 	must_read(&small_guest, 0, committed);
-	ck_assert_int_eq(count_files("seg-"), FILES_OF_ONE * (int)committed);
+	int files = count_files("seg-");
+	if (steady_from == PAGES_MAX)
+		ck_assert_int_eq(files, FILES_OF_ONE * (int)committed);
+	else /* one more where the cleaner moved pages */
+		ck_assert_int_le(files, (FILES_OF_ONE + 1) * (int)committed);
 }
 
 static void start_over(unsigned before)
@@ -77,6 +81,17 @@ START_TEST(survives_a_store_that_fails_at_any_call)
 {
 	for (unsigned before = 0; before < 3; before++)
 		fail_everywhere(FAIL_BEFORE, before);
+}
+END_TEST
+
+/* Most pages are only in older checkpoints' segments. */
+START_TEST(survives_a_store_that_fails_at_any_call_of_an_increment)
+{
+	steady_from = 4;
+	for (unsigned before = 1; before < 5; before++) {
+		fail_everywhere(FAIL_BEFORE, before);
+		fail_everywhere(FAIL_AFTER, before);
+	}
 }
 END_TEST
 
@@ -134,6 +149,16 @@ START_TEST(survives_a_writer_that_dies_after_any_call)
 {
 	die_everywhere(DIE_AFTER, 0);
 	die_everywhere(DIE_AFTER, 2);
+}
+END_TEST
+
+START_TEST(survives_a_writer_that_dies_at_any_call_of_an_increment)
+{
+	steady_from = 4;
+	for (unsigned before = 1; before < 4; before++) {
+		die_everywhere(DIE_BEFORE, before);
+		die_everywhere(DIE_AFTER, before);
+	}
 }
 END_TEST
 
@@ -198,6 +223,8 @@ START_TEST(goes_on_in_another_opening_after_a_failed_write)
 END_TEST
 
 UNIT_MAIN("interrupt", survives_a_store_that_fails_at_any_call,
+	  survives_a_store_that_fails_at_any_call_of_an_increment,
+	  survives_a_writer_that_dies_at_any_call_of_an_increment,
 	  survives_a_store_that_obeys_and_then_fails_at_any_call,
 	  survives_a_writer_that_dies_before_any_call, survives_a_writer_that_dies_after_any_call,
 	  survives_a_writer_that_dies_while_it_writes,

@@ -28,6 +28,7 @@ struct image {
 	struct superblock head;	 /* of the checkpoint in the head */
 	struct manifest base;	 /* its manifest; pages 0: there is none to compare with */
 	struct segment_map live; /* the segments that it needs */
+	bool trimmed;		 /* no segment is in use that is neither live nor taken */
 	uint64_t reserved;	 /* segments that there is room for */
 	struct fault damage; /* why there is no base, though there is a checkpoint; else code 0 */
 	bool spoilt;	     /* the table is no longer the base's: to be opened again */
