@@ -114,6 +114,12 @@ SCOPE_CLOSER(image_close, struct image)
  */
 const struct fault *image_damage(const struct image *image);
 
+/*
+ * The next checkpoint compares with nothing and stores every page anew: what to do when a page that
+ * does not change is damaged in the store.
+ */
+void image_forget_pages(struct image *image);
+
 /* The store image, for the writers of segments. */
 struct store_image *image_store(struct image *image);
 

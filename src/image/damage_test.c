@@ -310,6 +310,32 @@ START_TEST(stores_everything_anew_where_the_head_is_damaged)
 }
 END_TEST
 
+/* A page that never changes would stay damaged for ever. */
+START_TEST(heals_a_damaged_page_when_it_is_told_to_store_all_anew)
+{
+	auto_of(image_close) struct image *image = NULL;
+	struct part parts[PARTS];
+	uint64_t number;
+
+	fixture_begin();
+	must_write(&guest, 3, 1);
+	find_parts(parts);
+	auto_fd int fd = open_segment_file(parts[PARTS - 1].segment, O_RDWR);
+	flip(fd, 5);
+	must_write(&guest, 3, 2);
+	ck_assert_int_eq(read_checkpoint(&guest, 2, 3), -EBADMSG);
+	ASSERT_OK(image_open(store, "g", &image, &fault));
+	image_forget_pages(image);
+	ASSERT_OK(put_checkpoint(image, &guest, 3));
+	ASSERT_OK(commit_checkpoint(image, 3, &number));
+	image_close(give(image));
+	must_read(&guest, 3, 3);
+	must_write(&guest, 3, 4);
+	must_read(&guest, 4, 3);
+	fixture_end();
+}
+END_TEST
+
 START_TEST(lets_the_other_checkpoints_be_read)
 {
 	struct part parts[PARTS];
@@ -332,4 +358,5 @@ UNIT_MAIN("damage", finds_nothing_wrong_where_nothing_is,
 	  names_the_segment_in_which_a_bit_is_flipped, names_the_page_in_which_a_bit_is_flipped,
 	  refuses_a_segment_that_is_cut, names_a_segment_that_is_gone,
 	  refuses_a_damaged_index_each_time, stores_everything_anew_where_the_head_is_damaged,
+	  heals_a_damaged_page_when_it_is_told_to_store_all_anew,
 	  lets_the_other_checkpoints_be_read)

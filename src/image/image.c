@@ -36,12 +36,17 @@ void image_forget_next(struct image *image)
 	memset(image->data, 0, sizeof(image->data));
 }
 
-static void forget_base(struct image *image)
+void image_forget_pages(struct image *image)
 {
 	manifest_clear(&image->base);
-	segment_map_clear(&image->live);
 	page_table_clear(&image->table);
 	cleaner_clear(&image->cleaner);
+}
+
+static void forget_base(struct image *image)
+{
+	image_forget_pages(image);
+	segment_map_clear(&image->live);
 }
 
 void image_close(struct image *image)
