@@ -138,6 +138,7 @@ struct straight_buffers {
 	struct image_buffers base;
 	struct store_image *image;
 	uint8_t *taken[BUFFERS_MAX];
+	unsigned puts;
 	int result;
 	struct fault failure;
 };
@@ -159,6 +160,7 @@ static inline void straight_put(struct image_buffers *b, uint64_t segment, uint8
 	struct fault f;
 	int r = segment_write(s->image, segment, buffer, bytes, &f);
 
+	s->puts++;
 	if (r < 0 && !s->result) {
 		s->result = r;
 		s->failure = f;

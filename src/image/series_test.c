@@ -18,6 +18,7 @@ static struct {
 } kept[KEPT];
 
 static struct image *image;
+static unsigned segments_put; /* of the last checkpoint */
 static const struct manifest *last;
 static unsigned seed;
 
@@ -67,6 +68,7 @@ static void put_all(const struct ram_layout *l)
 	ASSERT_OK(hand_over(l, &b));
 	ASSERT_OK(image_end(image, state, guest.device_bytes, &fault));
 	ck_assert_int_eq(b.result, 0);
+	segments_put = b.puts;
 	straight_clear(&b);
 }
 
@@ -267,6 +269,8 @@ START_TEST(keeps_the_space_within_bounds)
 		moved += last->pages_moved;
 		written += last->pages_written;
 		ck_assert_uint_le(data_segments(), live * 3 / 2 + 3);
+		/* The manifest and the superblock are written beside these. */
+		ck_assert_uint_le(segments_put + 2, last->bytes_written / STORE_SEGMENT_BYTES + 8);
 		if (!any(10))
 			check_kept();
 	}
