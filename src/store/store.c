@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "key.h"
+
 static const struct store_ops *const backends[] = {&store_dir_ops, &store_rbd_ops};
 
 static const struct store_ops *backend_of(const char *uri)
@@ -43,8 +45,12 @@ int store_open(const char *uri, struct store **s, struct fault *f)
 
 void store_close(struct store *s)
 {
-	if (s)
-		s->ops->close(s);
+	if (!s)
+		return;
+	struct store_key *key = s->key;
+
+	s->ops->close(s); /* may use it to the end */
+	store_key_wipe(key);
 }
 
 int store_write_fault(const struct store_image *image, uint64_t segment, int code, struct fault *f)
