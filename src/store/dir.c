@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 static int dir_open(const char *path, struct store **s, struct fault *f)
 {
@@ -79,14 +80,29 @@ static int dir_list(struct store *s, int (*each)(void *context, const char *gues
 	return r < 0 ? fault_wrap(f, "list the images of %s", s->uri) : 0;
 }
 
+/* What an ordinary user may fill: some filesystems keep a part for root. */
+static int dir_free_bytes(struct store *s, uint64_t *bytes, struct fault *f)
+{
+	struct dir_store *store = (struct dir_store *)s;
+	struct statvfs st;
+
+	*bytes = 0;
+	if (fstatvfs(store->fd, &st) < 0)
+		return fault_errno(f, -errno, "find the free space of %s", s->uri);
+	*bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	return 0;
+}
+
 const struct store_ops store_dir_ops = {
 	.name = "dir",
 	.open = dir_open,
 	.close = dir_close,
 	.list = dir_list,
+	.free_bytes = dir_free_bytes,
 	.image_open = dir_image_open,
 	.image_close = dir_image_close,
 	.checkpoints = dir_checkpoints,
+	.object_name = dir_object_name,
 	.reserve = dir_reserve,
 	.write = dir_write,
 	.read = dir_read,
@@ -94,5 +110,7 @@ const struct store_ops store_dir_ops = {
 	.flush = dir_flush,
 	.commit = dir_commit,
 	.remove = dir_remove,
+	.protect = dir_protect,
+	.is_protected = dir_is_protected,
 	.image_remove = dir_image_remove,
 };

@@ -13,6 +13,7 @@
  *
  *	dir.c         the store, ops table        dir_write.c    write, discard, flush
  *	dir_image.c   open, close, read           dir_commit.c   commit, remove, sweep
+ *	dir_lock.c    who writes, who reads       dir_protect.c  protected commits
  *
  * A filesystem that does not answer (NFS, hard mount) blocks its callers: a time limit
  * is a mount option there (soft, timeo).
@@ -65,6 +66,7 @@ int dir_image_open(struct store *s, const char *guest, enum store_mode mode,
 void dir_image_close(struct store_image *image);
 int dir_checkpoints(struct store_image *image, struct checkpoint_id **ids, size_t *count,
 		    struct fault *f);
+void dir_object_name(struct store_image *image, uint64_t segment, char name[STORE_OBJECT_BYTES]);
 int dir_read(struct store_image *image, uint64_t segment, size_t offset, void *buffer, size_t bytes,
 	     struct fault *f);
 int dir_image_remove(struct store *s, const char *guest, struct fault *f);
@@ -83,3 +85,10 @@ int dir_commit(struct store_image *image, struct checkpoint_id id, struct fault 
 int dir_remove(struct store_image *image, struct checkpoint_id id, struct fault *f);
 /* Unlinks what no commit and no head names. */
 int dir_sweep(struct dir_image *image, struct fault *f);
+
+/* dir_protect.c */
+int dir_protect(struct store *s, const char *guest, struct checkpoint_id id, bool on,
+		struct fault *f);
+int dir_is_protected(struct store_image *image, struct checkpoint_id id, struct fault *f);
+/* -EBUSY where it is, and says what takes that off. For one who has the commit locked. */
+int dir_check_unprotected(int folder, const char *guest, struct checkpoint_id id, struct fault *f);

@@ -61,12 +61,17 @@ static int link_commit(int folder, const char *name)
 	return r;
 }
 
-static int publish(struct dir_image *image, const char *name, struct fault *f)
+static int publish(struct dir_image *image, struct checkpoint_id id, struct fault *f)
 {
+	char name[CHECKPOINT_NAME_BYTES], marker[DIR_MARKER_BYTES];
 	int r = dir_writer_check(&image->lock, f);
 
 	if (r < 0)
 		return r;
+	checkpoint_name(id, name);
+	/* Left of an older one of that name, which somebody took away by hand. */
+	dir_marker_name(id, marker);
+	unlinkat(image->folder, marker, 0);
 	r = link_commit(image->folder, name);
 	if (r < 0)
 		return fault_errno(f, r, "put %s in place", name);
@@ -84,10 +89,7 @@ static int publish(struct dir_image *image, const char *name, struct fault *f)
 
 static int commit_steps(struct dir_image *image, struct checkpoint_id id, struct fault *f)
 {
-	char name[CHECKPOINT_NAME_BYTES];
 	struct dir_listing l;
-
-	checkpoint_name(id, name);
 	int r = dir_folder_list(image->folder, &l, f);
 	if (r < 0)
 		return r;
@@ -98,7 +100,7 @@ static int commit_steps(struct dir_image *image, struct checkpoint_id id, struct
 	if (r == 0)
 		r = write_new_commit(image, f);
 	if (r == 0)
-		r = publish(image, name, f);
+		r = publish(image, id, f);
 	if (r < 0)
 		unlinkat(image->folder, DIR_NEW_COMMIT, 0);
 	return r;
@@ -130,8 +132,13 @@ int dir_remove(struct store_image *base, struct checkpoint_id id, struct fault *
 	checkpoint_name(id, name);
 	dir_writers_drain(image);
 	int r = dir_writer_check(&image->lock, f);
+	/* Before the lock, which keeps others from reading, and again under it, to be sure. */
+	if (r == 0)
+		r = dir_check_unprotected(image->folder, base->guest, id, f);
 	if (r == 0)
 		r = dir_commit_lock(image->folder, id, F_WRLCK, &fd, f);
+	if (r == 0)
+		r = dir_check_unprotected(image->folder, base->guest, id, f);
 	if (r < 0)
 		return fault_wrap(f, "remove %s of %s", name, base->guest);
 	/* Durable before any of its files goes: a name must not come back without them. */
@@ -202,6 +209,25 @@ static void unlink_unnamed(int folder, const struct dir_listing *l)
 	}
 }
 
+static bool has_commit(const struct dir_listing *l, struct checkpoint_id id)
+{
+	return l->commit_count &&
+	       bsearch(&id, l->commits, l->commit_count, sizeof(*l->commits), checkpoint_compare);
+}
+
+/* Somebody took the commit away by hand: its marker must not protect a later one of that name. */
+static void unlink_markers(int folder, const struct dir_listing *l)
+{
+	char name[DIR_MARKER_BYTES];
+
+	for (size_t i = 0; i < l->marker_count; i++) {
+		if (has_commit(l, l->markers[i]))
+			continue;
+		dir_marker_name(l->markers[i], name);
+		unlinkat(folder, name, 0);
+	}
+}
+
 int dir_sweep(struct dir_image *image, struct fault *f)
 {
 	struct dir_listing l;
@@ -210,6 +236,7 @@ int dir_sweep(struct dir_image *image, struct fault *f)
 	if (r < 0)
 		return r;
 	unlinkat(image->folder, DIR_NEW_COMMIT, 0);
+	unlink_markers(image->folder, &l);
 	r = mark_commits(image, &l, f);
 	if (r == 0) {
 		size_t committed = count_named(&l);

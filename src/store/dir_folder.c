@@ -12,6 +12,8 @@
 
 enum { TABLE_BYTES_MAX = DIR_SEGMENTS_MAX * 8 + 4096 };
 
+static const char marker_end[] = ".protected";
+
 void dir_segment_name(uint64_t segment, uint64_t generation, char name[SEGMENT_NAME_BYTES])
 {
 	snprintf(name, SEGMENT_NAME_BYTES, "seg-%" PRIu64 ".%" PRIu64, segment, generation);
@@ -28,6 +30,25 @@ static bool segment_parse(const char *name, struct dir_file *file)
 	return !strcmp(name, again);
 }
 
+void dir_marker_name(struct checkpoint_id id, char name[DIR_MARKER_BYTES])
+{
+	char commit[CHECKPOINT_NAME_BYTES];
+
+	checkpoint_name(id, commit);
+	snprintf(name, DIR_MARKER_BYTES, "%s%s", commit, marker_end);
+}
+
+static bool marker_parse(const char *name, struct checkpoint_id *id)
+{
+	char commit[CHECKPOINT_NAME_BYTES];
+	const char *dot = strrchr(name, '.');
+
+	if (!dot || strcmp(dot, marker_end) != 0 || dot - name >= (ptrdiff_t)sizeof(commit))
+		return false;
+	snprintf(commit, sizeof(commit), "%.*s", (int)(dot - name), name);
+	return checkpoint_parse(commit, id);
+}
+
 /* Room for one more in an array that doubles: `count` is what it holds. */
 static void *array_grow(void *array, size_t count, size_t item_bytes)
 {
@@ -36,19 +57,27 @@ static void *array_grow(void *array, size_t count, size_t item_bytes)
 	return reallocarray(array, count ? 2 * count : 1, item_bytes);
 }
 
+static int add_id(struct checkpoint_id **ids, size_t *count, struct checkpoint_id id)
+{
+	void *grown = array_grow(*ids, *count, sizeof(id));
+
+	if (!grown)
+		return -ENOMEM;
+	*ids = grown;
+	(*ids)[(*count)++] = id;
+	return 0;
+}
+
 static int add_name(struct dir_listing *l, const char *name)
 {
 	struct checkpoint_id id;
 	struct dir_file file;
 
-	if (checkpoint_parse(name, &id)) {
-		void *grown = array_grow(l->commits, l->commit_count, sizeof(id));
-
-		if (!grown)
-			return -ENOMEM;
-		l->commits = grown;
-		l->commits[l->commit_count++] = id;
-	} else if (segment_parse(name, &file)) {
+	if (checkpoint_parse(name, &id))
+		return add_id(&l->commits, &l->commit_count, id);
+	if (marker_parse(name, &id))
+		return add_id(&l->markers, &l->marker_count, id);
+	if (segment_parse(name, &file)) {
 		void *grown = array_grow(l->files, l->file_count, sizeof(file));
 
 		if (!grown)
@@ -104,6 +133,7 @@ void dir_listing_clear(struct dir_listing *l)
 {
 	free(l->commits);
 	free(l->files);
+	free(l->markers);
 	*l = (struct dir_listing){0};
 }
 

@@ -5,6 +5,7 @@
  *	lock                 who writes; held by an OFD lock, which ends with its process
  *	ckpt-<epoch>-<n>     a commit: a table that names segment files (dir_table.h)
  *	seg-<segment>.<generation>    written once, never changed
+ *	ckpt-<epoch>-<n>.protected    beside a commit that may not be removed; empty
  *	commit.new           a commit that is not yet one
  *
  * Whatever else lies there is not ours and stays.
@@ -20,7 +21,7 @@
 
 #define DIR_NEW_COMMIT "commit.new"
 
-enum { SEGMENT_NAME_BYTES = 48 };
+enum { SEGMENT_NAME_BYTES = 48, DIR_MARKER_BYTES = CHECKPOINT_NAME_BYTES + 16 };
 
 struct dir_file {
 	uint64_t segment;
@@ -33,9 +34,12 @@ struct dir_listing {
 	size_t commit_count;
 	struct dir_file *files; /* by generation */
 	size_t file_count;
+	struct checkpoint_id *markers; /* of protected commits, or of some that are gone */
+	size_t marker_count;
 };
 
 void dir_segment_name(uint64_t segment, uint64_t generation, char name[SEGMENT_NAME_BYTES]);
+void dir_marker_name(struct checkpoint_id id, char name[DIR_MARKER_BYTES]);
 
 /* Lists a guest's folder. The caller clears *l. */
 int dir_folder_list(int folder, struct dir_listing *l, struct fault *f);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 struct dir_image *dir_image_of(struct store_image *image)
@@ -145,6 +146,21 @@ int dir_checkpoints(struct store_image *base, struct checkpoint_id **ids, size_t
 	return 0;
 }
 
+void dir_object_name(struct store_image *base, uint64_t segment, char name[STORE_OBJECT_BYTES])
+{
+	struct dir_image *image = dir_image_of(base);
+	char file[SEGMENT_NAME_BYTES];
+
+	pthread_mutex_lock(&image->mutex);
+	uint64_t generation = dir_table_get(&image->table, segment);
+	pthread_mutex_unlock(&image->mutex);
+	if (generation)
+		dir_segment_name(segment, generation, file);
+	else
+		snprintf(file, sizeof(file), "seg-%" PRIu64 ", which is not there", segment);
+	snprintf(name, STORE_OBJECT_BYTES, "%s/%s", base->guest, file);
+}
+
 static int read_file(int folder, uint64_t segment, uint64_t generation, size_t offset,
 		     uint8_t *buffer, size_t bytes)
 {
@@ -184,19 +200,28 @@ int dir_read(struct store_image *base, uint64_t segment, size_t offset, void *bu
 	return 0;
 }
 
-/* Locks all commits before the first goes, so that a reader stops it before any harm. */
-static int lock_commits(int folder, const struct dir_listing *l, int *fds, struct fault *f)
+/*
+ * Locks all commits before the first goes, so that a reader or a protected one stops it before any
+ * harm. Nobody is kept from reading where the answer is known.
+ */
+static int lock_commits(int folder, const char *guest, const struct dir_listing *l, int *fds,
+			struct fault *f)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < l->commit_count; i++)
+		r = dir_check_unprotected(folder, guest, l->commits[i], f);
+	for (size_t i = 0; r == 0 && i < l->commit_count; i++)
 		r = dir_commit_lock(folder, l->commits[i], F_WRLCK, &fds[i], f);
+	/* Once more: now no protection can come in between. */
+	for (size_t i = 0; r == 0 && i < l->commit_count; i++)
+		r = dir_check_unprotected(folder, guest, l->commits[i], f);
 	return r;
 }
 
 static int unlink_all(int folder, const struct dir_listing *l)
 {
-	char name[CHECKPOINT_NAME_BYTES], segment[SEGMENT_NAME_BYTES];
+	char name[CHECKPOINT_NAME_BYTES], segment[SEGMENT_NAME_BYTES], marker[DIR_MARKER_BYTES];
 
 	/* The newest last: half-way through, the last checkpoint still is the last one. */
 	for (size_t i = 0; i < l->commit_count; i++) {
@@ -209,11 +234,15 @@ static int unlink_all(int folder, const struct dir_listing *l)
 		if (unlinkat(folder, segment, 0) < 0)
 			return -errno;
 	}
+	for (size_t i = 0; i < l->marker_count; i++) {
+		dir_marker_name(l->markers[i], marker);
+		unlinkat(folder, marker, 0);
+	}
 	unlinkat(folder, DIR_NEW_COMMIT, 0);
 	return unlinkat(folder, "lock", 0) < 0 ? -errno : 0;
 }
 
-static int remove_locked(int folder, struct fault *f)
+static int remove_locked(int folder, const char *guest, struct fault *f)
 {
 	struct dir_listing l;
 	int r = dir_folder_list(folder, &l, f);
@@ -223,7 +252,8 @@ static int remove_locked(int folder, struct fault *f)
 	int *fds = malloc((l.commit_count + 1) * sizeof(*fds));
 	for (size_t i = 0; fds && i < l.commit_count; i++)
 		fds[i] = -1;
-	r = fds ? lock_commits(folder, &l, fds, f) : fault_errno(f, -ENOMEM, "lock checkpoints");
+	r = fds ? lock_commits(folder, guest, &l, fds, f)
+		: fault_errno(f, -ENOMEM, "lock checkpoints");
 	if (r == 0) {
 		r = unlink_all(folder, &l);
 		if (r < 0)
@@ -247,7 +277,7 @@ int dir_image_remove(struct store *s, const char *guest, struct fault *f)
 	r = dir_writer_lock(store, guest, false, &lock, f);
 	if (r < 0)
 		return fault_wrap(f, "remove image %s", guest);
-	r = remove_locked(lock.folder, f);
+	r = remove_locked(lock.folder, guest, f);
 	dir_writer_unlock(&lock);
 	if (r < 0)
 		return fault_wrap(f, "remove image %s", guest);

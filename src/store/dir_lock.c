@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dir_folder.h"
@@ -59,14 +60,28 @@ static void read_holder(int fd, char *text, size_t bytes)
 	text[n > 0 ? n : 0] = '\0';
 }
 
+/* The reader's local time. */
+static void format_since(int64_t seconds, char text[40])
+{
+	time_t when = (time_t)seconds;
+	struct tm local;
+
+	if (localtime_r(&when, &local))
+		strftime(text, 40, " since %Y-%m-%d %H:%M:%S", &local);
+}
+
 static int fault_held(struct fault *f, int code, const char *guest, const char *holder)
 {
-	char pid[24], host[65];
+	char pid[24], host[65], since[40] = "";
+	int64_t started = 0;
 
-	if (sscanf(holder, "%23s %64s", pid, host) != 2)
+	int fields = sscanf(holder, "%23s %64s %*x %" SCNd64, pid, host, &started);
+	if (fields < 2)
 		return fault_set(f, code, "%s is being written by another process", guest);
-	return fault_set(f, code, "%s is being written by process %s on host %s: stop it first",
-			 guest, pid, host);
+	if (fields == 3)
+		format_since(started, since);
+	return fault_set(f, code, "%s is being written by process %s on host %s%s: stop it first",
+			 guest, pid, host, since);
 }
 
 static int write_holder(struct dir_writer_lock *lock)
@@ -77,8 +92,8 @@ static int write_holder(struct dir_writer_lock *lock)
 	gethostname(host, sizeof(host) - 1);
 	if (getrandom(&token, sizeof(token), 0) < 0)
 		return -errno;
-	snprintf(lock->text, sizeof(lock->text), "%d %s %016" PRIx64 "\n", (int)getpid(), host,
-		 token);
+	snprintf(lock->text, sizeof(lock->text), "%d %s %016" PRIx64 " %" PRId64 "\n",
+		 (int)getpid(), host, token, (int64_t)time(NULL));
 	ssize_t length = (ssize_t)strlen(lock->text);
 	if (ftruncate(lock->fd, 0) < 0)
 		return -errno;
