@@ -19,11 +19,13 @@
 #include "capture/reader.h"
 #include "capture/spool.h"
 #include "vmguard/clock.h"
+#include "vmguard/cpus.h"
 #include "vmguard/rescue.h"
 
 enum {
 	POLL_MS = 100,
 	FAILED_DRAIN_MS = 5000, /* how long QEMU may take to close the FIFO after it failed */
+	COMMIT_WRITES = 2,	/* image_commit(): manifest, superblock; not through the spool */
 };
 
 struct capture {
@@ -35,6 +37,9 @@ struct capture {
 	struct spool *spool;
 	struct reader *reader;
 	struct reader_figures figures; /* at the end */
+	pid_t *vcpus;		       /* the threads of the guest's CPUs, as far as known */
+	size_t vcpu_count;
+	cpu_set_t vcpu_cpus; /* where they were seen */
 	int64_t started_ms;
 	bool monitor_lost;
 	struct fault monitor_fault;
@@ -62,12 +67,25 @@ static void report_progress(struct capture *c)
 			     });
 }
 
+static void see_vcpus(struct capture *c)
+{
+	pid_t qemu = hypervisor_pid(c->engine.h);
+
+	for (size_t i = 0; qemu > 0 && i < c->vcpu_count; i++) {
+		int cpu = cpus_last_of_thread(qemu, c->vcpus[i]);
+
+		if (cpu >= 0)
+			CPU_SET(cpu, &c->vcpu_cpus);
+	}
+}
+
 /* Events, progress, a wish to stop; POLL_MS or less. */
 static void turn(struct capture *c)
 {
 	if (c->options->stop && *c->options->stop)
 		reader_abandon(c->reader);
 	report_progress(c);
+	see_vcpus(c);
 	if (c->monitor_lost) {
 		sleep_us(POLL_MS * 1000);
 		return;
@@ -89,6 +107,7 @@ static void wait_for_qemu(struct capture *c)
 {
 	int64_t failed_ms = 0;
 
+	see_vcpus(c);
 	while (!stream_ended(c) || !(c->state.completed || c->state.failed || c->monitor_lost)) {
 		turn(c);
 		if (c->state.failed && !failed_ms)
@@ -159,6 +178,7 @@ static int stream_guest(struct capture *c, struct fault *f)
 		r = fifo_open(&c->fifo, guest_of(c), f);
 	if (r < 0)
 		return r;
+	spool_set_rate(c->spool, c->options->max_rate);
 	options.fd = c->fifo.read;
 	options.spool = c->spool;
 	r = reader_start(&options, &c->reader, f);
@@ -177,8 +197,11 @@ static void fill_result(struct capture *c, const struct manifest *m, struct capt
 		.id = m->id,
 		.pages_total = m->layout.pages,
 		.pages_zero = m->pages_zero,
+		.pages_changed = m->pages_changed,
 		.pages_written = m->pages_written,
+		.pages_moved = m->pages_moved,
 		.bytes_written = m->bytes_written,
+		.store_writes = spool.writes + COMMIT_WRITES,
 		.stream_bytes = c->figures.bytes,
 		.device_bytes = c->figures.device_bytes,
 		.spool_bytes = spool.limit_bytes,
@@ -186,6 +209,9 @@ static void fill_result(struct capture *c, const struct manifest *m, struct capt
 		.spool_full_ms = spool.full_us / 1000,
 		.pause_us = m->pause_us,
 		.total_ms = monotonic_ms() - c->started_ms,
+		.vcpu_cpus = c->vcpu_cpus,
+		.reader_cpus = c->figures.cpus,
+		.writer_cpus = spool.cpus,
 	};
 }
 
@@ -218,12 +244,15 @@ static void drop(struct capture *c, int why)
 static int prepare(struct capture *c, struct fault *f)
 {
 	uint64_t ram_bytes = 0;
+	struct fault unknown; /* where the guest's CPUs run is only shown */
 	int r = c->engine.ops->check(&c->engine, c->options->allow_resume, f);
 
 	if (!r)
 		r = hypervisor_ram_bytes(c->engine.h, &ram_bytes, f);
 	if (!r)
 		r = image_expect(c->image, ram_bytes, f);
+	if (!r)
+		hypervisor_vcpu_threads(c->engine.h, &c->vcpus, &c->vcpu_count, &unknown);
 	return r;
 }
 
@@ -248,5 +277,6 @@ int capture_run(struct hypervisor *h, struct image *image, const struct capture_
 		r = fault_wrap(f, "checkpoint %" PRIu64 " is taken, but", result->id.number);
 	}
 	spool_free(c.spool);
+	free(c.vcpus);
 	return r < 0 ? fault_wrap(f, "snapshot of %s", guest_of(&c)) : 0;
 }

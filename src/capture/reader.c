@@ -26,8 +26,9 @@ struct reader {
 	struct reader_options options;
 	struct stream_parser *parser;
 	pthread_t thread;
-	struct fault failure; /* the thread's until it is joined */
+	struct fault failure; /* the thread's until it is joined, */
 	int result;
+	cpu_set_t cpus; /* and this one until it has ended */
 	_Atomic bool abandoned, quitting;
 	_Atomic bool ended;
 	_Atomic uint64_t bytes, pages, pages_zero, pages_total, device_bytes;
@@ -84,6 +85,7 @@ static bool read_some(struct reader *r)
 {
 	ssize_t n = read(r->options.fd, r->buffer, sizeof(r->buffer));
 
+	CPU_SET(sched_getcpu(), &r->cpus);
 	if (n > 0)
 		consume(r, n);
 	if (n < 0 && errno == EAGAIN) {
@@ -104,8 +106,11 @@ static void *reader_main(void *reader)
 		;
 	if (!r->result && r->abandoned)
 		r->result = fault_set(&r->failure, -ECANCELED, "the snapshot was dropped");
-	if (!r->result)
+	if (!r->result) {
 		r->result = stream_finish(r->parser, &r->failure);
+		if (r->result < 0)
+			spool_cancel(r->options.spool);
+	}
 	r->ended = true;
 	return NULL;
 }
@@ -152,6 +157,8 @@ void reader_figures(const struct reader *r, struct reader_figures *figures)
 		.device_bytes = r->device_bytes,
 		.ended = r->ended,
 	};
+	if (figures->ended)
+		figures->cpus = r->cpus;
 }
 
 int reader_finish(struct reader *r, struct fault *f)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +32,8 @@ void reader_abandon(struct reader *r);
 struct reader_figures {
 	uint64_t bytes, pages, pages_zero, pages_total;
 	uint64_t device_bytes;
-	bool ended; /* the end of file was read */
+	bool ended;	/* the end of file was read */
+	cpu_set_t cpus; /* where the reader was seen to run; none before it has ended */
 };
 
 /* How far it is. Any thread. */

@@ -197,6 +197,7 @@ static void capture_whole(const char *name)
 	ASSERT_OK(spool_drain(spool, &fault));
 	struct tally expected = tally_stream();
 	ck_assert_uint_eq(figures.bytes, stream_bytes);
+	ck_assert_int_gt(CPU_COUNT(&figures.cpus), 0);
 	ck_assert_uint_eq(figures.pages, expected.data + expected.zero);
 	ck_assert_uint_eq(figures.pages_total, expected.data + expected.zero);
 	ck_assert_uint_eq(figures.pages_zero, expected.zero);

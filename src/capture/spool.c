@@ -4,12 +4,20 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "vmguard/clock.h"
+#include "vmguard/cpus.h"
 
 enum {
-	WRITES_UNDER_WAY = 4,	/* a store may copy each: they count on top of the limit */
+	/*
+	 * A store may copy each write that is under way, on top of the limit. 16 keep a cluster
+	 * busy; a spool of less than 128 MiB has fewer, so that this adds at most a half to it and
+	 * leaves the other half to the reader, but never less than 4.
+	 */
+	WRITES_MAX = 16,
+	WRITES_MIN = 4,
 	SLAB_HEAD_BYTES = 4096, /* struct slab, then the segment */
 	SLAB_BYTES = SLAB_HEAD_BYTES + STORE_SEGMENT_BYTES,
 };
@@ -34,12 +42,16 @@ struct spool {
 	struct slab *all, *free;
 	struct slab *queue, **queue_end;
 	uint64_t slabs_max; /* the limit */
+	uint64_t rate;	    /* bytes a second; 0: no limit */
+	int64_t paid_us;    /* up to this moment the rate is used up */
 	uint64_t in_use, in_use_max;
 	unsigned under_way;
 	bool ending, cancelled;
 	int result; /* of the first write that failed, */
 	uint64_t result_segment;
 	int64_t full_us;
+	uint64_t put_bytes, written_bytes, writes;
+	cpu_set_t cpus;
 };
 
 static uint8_t *slab_bytes(struct slab *s)
@@ -73,6 +85,12 @@ static bool is_over(const struct spool *s)
 	return s->cancelled || s->result < 0;
 }
 
+/* Locked: the store is full, and what else there is will only be counted. */
+static bool counts_on(const struct spool *s)
+{
+	return !s->cancelled && (s->result == -ENOSPC || s->result == -EDQUOT);
+}
+
 /* Locked. */
 static void give_back(struct spool *s, struct slab *slab)
 {
@@ -86,7 +104,7 @@ static void wait_for_room(struct spool *s)
 {
 	int64_t since = clock_us(CLOCK_MONOTONIC);
 
-	while (s->in_use >= s->slabs_max && !is_over(s))
+	while (s->in_use >= s->slabs_max && (!is_over(s) || counts_on(s)))
 		pthread_cond_wait(&s->room, &s->lock);
 	s->full_us += clock_us(CLOCK_MONOTONIC) - since;
 }
@@ -99,7 +117,7 @@ static uint8_t *spool_take(struct image_buffers *b)
 	pthread_mutex_lock(&s->lock);
 	if (s->in_use >= s->slabs_max)
 		wait_for_room(s);
-	if (!is_over(s)) {
+	if (!is_over(s) || counts_on(s)) {
 		slab = s->free;
 		if (slab)
 			s->free = slab->next;
@@ -119,9 +137,13 @@ static void write_done(struct store_write *w, int result)
 
 	pthread_mutex_lock(&s->lock);
 	s->under_way--;
+	CPU_SET(sched_getcpu(), &s->cpus);
+	if (result >= 0)
+		s->written_bytes += w->bytes;
 	if (result < 0 && !s->result) {
 		s->result = result;
 		s->result_segment = w->segment;
+		pthread_cond_broadcast(&s->room);
 	}
 	give_back(s, slab);
 	pthread_cond_signal(&s->work);
@@ -140,41 +162,84 @@ static void spool_put(struct image_buffers *b, uint64_t segment, uint8_t *buffer
 	pthread_mutex_lock(&s->lock);
 	*s->queue_end = slab;
 	s->queue_end = &slab->next;
+	s->put_bytes += bytes;
 	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Locked: the next slab to write, NULL when there is none now. */
-static struct slab *next_to_write(struct spool *s)
+/* Locked: the first of the queue, which is not empty. */
+static struct slab *leave_queue(struct spool *s)
 {
 	struct slab *slab = s->queue;
 
-	if (!slab || (s->under_way >= WRITES_UNDER_WAY && !is_over(s)))
-		return NULL;
 	s->queue = slab->next;
 	if (!s->queue)
 		s->queue_end = &s->queue;
 	return slab;
 }
 
+static int64_t cost_us(const struct spool *s, uint64_t bytes)
+{
+	return (int64_t)(bytes * 1000000 / s->rate);
+}
+
+/*
+ * Locked: pays for a write, if the rate allows it now; else waits until it does, or something else
+ * happens. A bucket that is empty at first and holds one segment: a write waits until its bytes
+ * have come together.
+ */
+static bool pay(struct spool *s, uint64_t bytes)
+{
+	if (!s->rate)
+		return true;
+	int64_t now = clock_us(CLOCK_MONOTONIC);
+	int64_t oldest = now - cost_us(s, STORE_SEGMENT_BYTES);
+	int64_t paid = (s->paid_us > oldest ? s->paid_us : oldest) + cost_us(s, bytes);
+
+	if (paid <= now) {
+		s->paid_us = paid;
+		return true;
+	}
+	const struct timespec until = {paid / 1000000, paid % 1000000 * 1000};
+	pthread_cond_clockwait(&s->work, &s->lock, CLOCK_MONOTONIC, &until);
+	return false;
+}
+
+/* Locked; not while the store has the write. */
+static void start_write(struct spool *s)
+{
+	struct slab *slab = leave_queue(s);
+
+	s->under_way++;
+	s->writes++;
+	CPU_SET(sched_getcpu(), &s->cpus);
+	pthread_mutex_unlock(&s->lock);
+	store_write(s->image, &slab->write);
+	pthread_mutex_lock(&s->lock);
+}
+
+/* Locked. */
+static uint64_t writes_max(const struct spool *s)
+{
+	uint64_t half = s->slabs_max / 2;
+
+	return half < WRITES_MIN ? WRITES_MIN : half < WRITES_MAX ? half : WRITES_MAX;
+}
+
 static void *writer_main(void *spool)
 {
 	struct spool *s = spool;
 
+	cpus_be_nice();
 	pthread_mutex_lock(&s->lock);
 	while (!s->ending || s->queue) {
-		struct slab *slab = next_to_write(s);
-
-		if (!slab) {
-			pthread_cond_wait(&s->work, &s->lock);
-		} else if (is_over(s)) {
-			give_back(s, slab);
+		if (s->queue && is_over(s)) {
+			give_back(s, leave_queue(s));
 			pthread_cond_broadcast(&s->idle);
-		} else {
-			s->under_way++;
-			pthread_mutex_unlock(&s->lock);
-			store_write(s->image, &slab->write);
-			pthread_mutex_lock(&s->lock);
+		} else if (!s->queue || s->under_way >= writes_max(s)) {
+			pthread_cond_wait(&s->work, &s->lock);
+		} else if (pay(s, s->queue->write.bytes)) {
+			start_write(s);
 		}
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -236,6 +301,14 @@ void spool_set_limit(struct spool *s, uint64_t bytes)
 	pthread_mutex_unlock(&s->lock);
 }
 
+void spool_set_rate(struct spool *s, uint64_t bytes)
+{
+	pthread_mutex_lock(&s->lock);
+	s->rate = bytes;
+	s->paid_us = clock_us(CLOCK_MONOTONIC);
+	pthread_mutex_unlock(&s->lock);
+}
+
 struct image_buffers *spool_buffers(struct spool *s)
 {
 	return &s->buffers;
@@ -250,24 +323,48 @@ void spool_cancel(struct spool *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+static double mib(uint64_t bytes)
+{
+	return (double)bytes / (1 << 20);
+}
+
+/* After a cancel the stream did not come to its end: nobody knows what else there would be. */
+static int fault_full(const struct spool *s, struct fault *f)
+{
+	return fault_set(f, s->result,
+			 "the store is full (%s): this checkpoint of %s needs %s%.1f MiB, %.1f MiB "
+			 "were written: make at least %.1f MiB free (vmguard prune, vmguard "
+			 "delete), or enlarge the store",
+			 strerror(-s->result), s->image->guest, s->cancelled ? "at least " : "",
+			 mib(s->put_bytes), mib(s->written_bytes),
+			 mib(s->put_bytes - s->written_bytes));
+}
+
 int spool_drain(struct spool *s, struct fault *f)
 {
 	pthread_mutex_lock(&s->lock);
 	while (s->queue || s->under_way)
 		pthread_cond_wait(&s->idle, &s->lock);
 	int r = s->result;
-	uint64_t segment = s->result_segment;
+	if (r == -ENOSPC || r == -EDQUOT)
+		fault_full(s, f);
+	else if (r < 0)
+		store_write_fault(s->image, s->result_segment, r, f);
 	pthread_mutex_unlock(&s->lock);
-	if (r < 0)
-		return store_write_fault(s->image, segment, r, f);
-	return 0;
+	return r;
 }
 
 void spool_figures(struct spool *s, struct spool_figures *figures)
 {
 	pthread_mutex_lock(&s->lock);
-	figures->limit_bytes = s->slabs_max * STORE_SEGMENT_BYTES;
-	figures->used_bytes = s->in_use_max * STORE_SEGMENT_BYTES;
-	figures->full_us = s->full_us;
+	*figures = (struct spool_figures){
+		.limit_bytes = s->slabs_max * STORE_SEGMENT_BYTES,
+		.used_bytes = s->in_use_max * STORE_SEGMENT_BYTES,
+		.full_us = s->full_us,
+		.put_bytes = s->put_bytes,
+		.written_bytes = s->written_bytes,
+		.writes = s->writes,
+		.cpus = s->cpus,
+	};
 	pthread_mutex_unlock(&s->lock);
 }
