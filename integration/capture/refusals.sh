@@ -66,20 +66,50 @@ refused 1 "$VMGUARD" snapshot --qmp "$STORY/none.qmp" --store "$store" --name we
 unharmed
 
 step "a full store"
-mkdir "$STORY/small"
-full_store() {
-	mount -t tmpfs -o size=40m tmpfs "$STORY/small"
-	refused 1 "$VMGUARD" snapshot --qmp "$STORY/web.qmp" --store "dir:$STORY/small" \
-		--name web
-	((20 > $(du -sm "$STORY/small" | cut -f1))) || fail "the dropped checkpoint takes room"
-	# too small for QEMU to care: the same store takes a guest that fits
-	"$VMGUARD" snapshots --store "dir:$STORY/small"
+# In a mount namespace of its own: nothing is left mounted, whatever happens.
+small=$STORY/small
+small_snapshot() {
+	"$VMGUARD" snapshot --qmp "$STORY/web.qmp" --store "dir:$small" --name web
 }
-export -f full_store refused fail
-export STORY VMGUARD
+passes() {
+	grep -acE '[0-9a-f]{8}' "$STORY/web.serial" || true
+}
+too_small() {
+	mount -t tmpfs -o size=40m tmpfs "$small"
+	refused 1 small_snapshot
+	((20 > $(du -sm "$small" | cut -f1))) || fail "the dropped checkpoint takes room"
+	umount "$small"
+}
+# There is room when it begins, but not for all that the guest has changed.
+fills_up() {
+	mount -t tmpfs -o size=240m tmpfs "$small"
+	small_snapshot
+	fallocate -l 100M "$small/other"
+	local used seen
+	used=$(du -sm "$small" | cut -f1)
+	seen=$(passes)
+	until ((seen + 2 <= $(passes))); do sleep 0.1; done
+	refused 1 small_snapshot 2>"$STORY/full"
+	cat "$STORY/full"
+	grep -qE 'needs [0-9.]+ MiB, [0-9.]+ MiB were written: make at least [0-9.]+ MiB free' \
+		"$STORY/full" || fail "it does not say how much is missing"
+	((used + 8 > $(du -sm "$small" | cut -f1))) || fail "the dropped checkpoint takes room"
+	"$VMGUARD" snapshots --store "dir:$small" web --json >"$STORY/small.json"
+	rm "$small/other"
+	small_snapshot
+}
+full_store() {
+	mkdir -p "$small"
+	too_small
+	fills_up
+}
+export -f small_snapshot passes too_small fills_up full_store refused fail
+export STORY VMGUARD small
 propagation=private
 unshare --mount true 2>/dev/null || propagation=unchanged # in a chroot
 unshare --mount --propagation "$propagation" bash -euc full_store
+python3 -c 'import json, sys; sys.exit(len(json.load(sys.stdin)) != 1)' <"$STORY/small.json" ||
+	fail "the first checkpoint is not the only one"
 unharmed
 
 step "somebody else's migration"
