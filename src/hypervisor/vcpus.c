@@ -73,7 +73,7 @@ int hypervisor_spare_cpus(struct hypervisor *h, cpu_set_t *set, struct fault *f)
 	auto_free pid_t *threads = NULL;
 	cpu_set_t ours, used;
 	struct fault gone;
-	size_t count;
+	size_t count = 0;
 	int r = cpus_of_thread(0, &ours, f);
 
 	if (!r)
