@@ -52,6 +52,7 @@ static void fill_store(int code)
 	begin(4);
 	for (uint64_t i = 0; i < 4; i++)
 		put(i, take(), STORE_SEGMENT_BYTES);
+	wait_started(image, 4); /* after the failure none is */
 	for (uint64_t i = 0; i < 4; i++) {
 		struct store_write *w = await(image, i);
 

@@ -12,8 +12,7 @@ START_TEST(names_the_writer_and_since_when)
 {
 	auto_of(store_close) struct store *s = contract_store();
 	auto_of(store_close) struct store *other = contract_store();
-	auto_of(store_image_close) struct store_image *writer = new_writer(s, "guest");
-	struct store_image *second;
+	struct store_image *writer = new_writer(s, "guest"), *second;
 	char expected[128], host[65] = "";
 
 	gethostname(host, sizeof(host) - 1);
@@ -21,6 +20,7 @@ START_TEST(names_the_writer_and_since_when)
 	ck_assert_int_eq(store_image_open(other, "guest", STORE_WRITE, NULL, &second, &fault),
 			 -EBUSY);
 	ck_assert_msg(strstr(fault.text, expected), "%s", fault.text);
+	store_image_close(writer);
 }
 END_TEST
 

@@ -232,8 +232,7 @@ END_TEST
 START_TEST(names_the_writer_of_an_older_vmguard)
 {
 	auto_of(store_close) struct store *s = contract_store();
-	auto_of(store_image_close) struct store_image *writer = new_writer(s, "guest");
-	struct store_image *second;
+	struct store_image *writer = new_writer(s, "guest"), *second;
 	int fd = open_file("lock", O_WRONLY | O_TRUNC);
 
 	ck_assert_int_eq(write(fd, "77 other 0\n", 11), 11);
@@ -245,6 +244,7 @@ START_TEST(names_the_writer_of_an_older_vmguard)
 	close(fd);
 	ck_assert_int_eq(store_image_open(s, "guest", STORE_WRITE, NULL, &second, &fault), -EBUSY);
 	ck_assert_ptr_nonnull(strstr(fault.text, "process 77 on host other since 1972-09-2"));
+	store_image_close(writer);
 }
 END_TEST
 
