@@ -34,17 +34,21 @@ struct retention_choice {
 	bool is_damaged;
 	const char *reason; /* why it is kept ("last", "hourly", …, "protected", "damaged"), NULL:
 			       it goes */
+	int64_t period;	    /* of retention_choose() */
 };
 
-/* Fills in the reasons. Oldest first. At least one rule is set. Pure; local time by TZ. */
+/*
+ * Fills in the reasons. Oldest first. At least one rule is set, else only the newest stays. Pure;
+ * local time by TZ.
+ */
 void retention_choose(const struct retention *rules, struct retention_choice *choices,
 		      size_t count);
 
 /*
- * Chooses and deletes; calls `each` for every checkpoint, oldest first, before it is deleted.
- * Through `image` where the caller has it open for writing, else NULL. One that somebody reads is
- * left for the next time. dry_run: nothing is deleted. -EINVAL: no rule is set, which would mean
- * all.
+ * Chooses and deletes; calls `each` for every checkpoint, oldest first, after it was deleted or
+ * left. Through `image` where the caller has it open for writing, else NULL. One that somebody
+ * reads is left for the next time, with the reason "in use". dry_run: nothing is deleted. -EINVAL:
+ * no rule is set, which would mean all; -EBUSY: somebody else writes the image, says who.
  */
 struct prune_options {
 	struct retention rules;
