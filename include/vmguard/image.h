@@ -239,6 +239,11 @@ struct verify_figures {
 int checkpoint_verify(struct checkpoint *c, int (*each)(void *context, const struct damage *d),
 		      void *context, struct verify_figures *figures, struct fault *f);
 
+/* From here on checkpoint_verify() calls this now and then. */
+void checkpoint_watch(struct checkpoint *c,
+		      void (*progress)(void *context, const struct verify_figures *now),
+		      void *context);
+
 /* What changed in one block of RAM; a block that one of the two lacks counts as changed. */
 struct block_difference {
 	const char *block;

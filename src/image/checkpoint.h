@@ -11,6 +11,8 @@ struct checkpoint {
 	struct superblock superblock;
 	struct manifest manifest;
 	bool skip_verify;
+	void (*progress)(void *context, const struct verify_figures *now); /* may be NULL */
+	void *progress_context;
 
 	/* after checkpoint_load() */
 	struct page_table table;

@@ -9,6 +9,8 @@
 #include "image/blocks.h"
 #include "image/checkpoint.h"
 
+enum { PAGES_A_REPORT = 4096 };
+
 struct verifying {
 	struct checkpoint *c;
 	int (*each)(void *context, const struct damage *d);
@@ -98,7 +100,17 @@ static int count_page(void *verifying, uint64_t page, const uint8_t *data, struc
 	(void)f;
 	v->figures->pages++;
 	v->figures->bytes_read += v->c->manifest.layout.page_bytes;
+	if (v->c->progress && v->figures->pages % PAGES_A_REPORT == 0)
+		v->c->progress(v->c->progress_context, v->figures);
 	return 0;
+}
+
+void checkpoint_watch(struct checkpoint *c,
+		      void (*progress)(void *context, const struct verify_figures *now),
+		      void *context)
+{
+	c->progress = progress;
+	c->progress_context = context;
 }
 
 static int damaged_page(void *verifying, uint64_t page, uint64_t segment, struct fault *f)
