@@ -1,23 +1,56 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The command line of a verb, and the forms that arguments have. */
-#include <errno.h>
+/* The command line of a verb. One table says what options there are and what their values are. */
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "verb.h"
 
-static const struct option all_options[] = {
-	{"qmp", required_argument, NULL, 'q'},	 {"store", required_argument, NULL, 's'},
-	{"name", required_argument, NULL, 'n'},	 {"mode", required_argument, NULL, 'm'},
-	{"spool", required_argument, NULL, 'p'}, {"allow-resume", no_argument, NULL, 'r'},
-	{"json", no_argument, NULL, 'j'},
+enum value {
+	FLAG,
+	TEXT,
+	SIZE,
+	COUNT,
+	DURATION,
 };
 
-enum { OPTIONS = sizeof(all_options) / sizeof(all_options[0]) };
+static const char *const value_forms[] = {
+	[SIZE] = "a size: 512M or 2G, say",
+	[COUNT] = "a number, at most a million",
+	[DURATION] = "a duration: 500ms, 10s, 5m or 1h, say",
+};
+
+static const struct row {
+	const char *name;
+	enum value value;
+	size_t offset; /* in struct arguments */
+} rows[] = {
+	{"qmp", TEXT, offsetof(struct arguments, qmp)},
+	{"store", TEXT, offsetof(struct arguments, store)},
+	{"name", TEXT, offsetof(struct arguments, name)},
+	{"mode", TEXT, offsetof(struct arguments, mode)},
+	{"spool", SIZE, offsetof(struct arguments, spool_bytes)},
+	{"max-rate", SIZE, offsetof(struct arguments, max_rate)},
+	{"transfer-cpus", TEXT, offsetof(struct arguments, transfer_cpus)},
+	{"allow-resume", FLAG, offsetof(struct arguments, allow_resume)},
+	{"every", DURATION, offsetof(struct arguments, every_ms)},
+	{"count", COUNT, offsetof(struct arguments, count)},
+	{"keep-last", COUNT, offsetof(struct arguments, keep_last)},
+	{"keep-hourly", COUNT, offsetof(struct arguments, keep_hourly)},
+	{"keep-daily", COUNT, offsetof(struct arguments, keep_daily)},
+	{"keep-weekly", COUNT, offsetof(struct arguments, keep_weekly)},
+	{"dry-run", FLAG, offsetof(struct arguments, dry_run)},
+	{"protect", TEXT, offsetof(struct arguments, protect)},
+	{"unprotect", TEXT, offsetof(struct arguments, unprotect)},
+	{"no-verify", FLAG, offsetof(struct arguments, no_verify)},
+	{"key-file", TEXT, offsetof(struct arguments, key_file)},
+	{"encrypt", FLAG, offsetof(struct arguments, encrypt)},
+	{"json", FLAG, offsetof(struct arguments, json)},
+};
+
+enum { ROWS = sizeof(rows) / sizeof(rows[0]), OPTION_HELP = ROWS };
 
 void verb_help(const struct verb *verb)
 {
@@ -47,118 +80,104 @@ static bool is_accepted(const char *accepted, const char *name)
 	return false;
 }
 
-/* Those of all_options that the verb takes, and help; ended by an empty one. */
-static void select_options(const char *accepted, struct option options[OPTIONS + 2])
+/* Those that the verb takes, and help; ended by an empty one. */
+static void select_options(const char *accepted, struct option options[ROWS + 2])
 {
 	int count = 0;
 
-	for (int i = 0; i < OPTIONS; i++)
-		if (is_accepted(accepted, all_options[i].name))
-			options[count++] = all_options[i];
-	options[count++] = (struct option){"help", no_argument, NULL, 'h'};
+	for (int i = 0; i < ROWS; i++)
+		if (is_accepted(accepted, rows[i].name))
+			options[count++] =
+				(struct option){rows[i].name, rows[i].value != FLAG, NULL, i};
+	options[count++] = (struct option){"help", no_argument, NULL, OPTION_HELP};
 	options[count] = (struct option){0};
 }
 
-static bool take_option(struct arguments *a, int option)
+static bool take_value(struct arguments *a, const struct row *row)
 {
-	switch (option) {
-	case 'q':
-		a->qmp = optarg;
+	void *field = (char *)a + row->offset;
+
+	switch (row->value) {
+	case FLAG:
+		*(bool *)field = true;
 		return true;
-	case 's':
-		a->store = optarg;
+	case TEXT:
+		*(const char **)field = optarg;
 		return true;
-	case 'n':
-		a->name = optarg;
-		return true;
-	case 'm':
-		a->mode = optarg;
-		return true;
-	case 'r':
-		a->allow_resume = true;
-		return true;
-	case 'j':
-		a->json = true;
-		return true;
-	case 'p':
-		return parse_size(optarg, &a->spool_bytes);
-	default:
-		return false;
+	case SIZE:
+		return parse_size(optarg, field);
+	case COUNT:
+		return parse_count(optarg, field);
+	case DURATION:
+		return parse_duration(optarg, field);
 	}
+	return false;
 }
 
-static int refuse_option(const struct verb *verb, int option, char **argv)
+/* true: go on with the next; else *exit says how it ends. */
+static bool take_option(const struct verb *verb, int option, char **argv, struct arguments *a,
+			int *exit)
 {
-	if (option == 'p')
-		return usage_error(verb, "--spool %s is not a size: 512M or 2G, say", optarg);
+	if (option == 'h' || option == OPTION_HELP) {
+		verb_help(verb);
+		*exit = EXIT_DONE;
+		return false;
+	}
 	if (option == ':')
-		return usage_error(verb, "%s needs a value", argv[optind - 1]);
-	return usage_error(verb, "unknown option %s", argv[optind - 1]);
+		*exit = usage_error(verb, "%s needs a value", argv[optind - 1]);
+	else if (option == '?')
+		*exit = usage_error(verb, "unknown option %s", argv[optind - 1]);
+	else if (take_value(a, &rows[option]))
+		return true;
+	else
+		*exit = usage_error(verb, "--%s %s is not %s", rows[option].name, optarg,
+				    value_forms[rows[option].value]);
+	return false;
 }
 
 bool arguments_read(const struct verb *verb, const char *accepted, int argc, char **argv,
 		    struct arguments *a, int *exit)
 {
-	struct option options[OPTIONS + 2];
+	struct option options[ROWS + 2];
 	int option;
 
+	_Static_assert(OPTION_HELP < ':', "options are numbered below the letters of getopt");
 	*a = (struct arguments){0};
 	select_options(accepted, options);
 	optind = 1;
-	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (option == 'h') {
-			verb_help(verb);
-			*exit = EXIT_DONE;
+	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1)
+		if (!take_option(verb, option, argv, a, exit))
 			return false;
-		}
-		if (!take_option(a, option)) {
-			*exit = refuse_option(verb, option, argv);
-			return false;
-		}
-	}
 	a->rest = argv + optind;
 	a->rest_count = argc - optind;
-	if (is_accepted(accepted, "store") && !a->store) {
+	if (is_accepted(accepted, "store") && !a->store)
 		*exit = usage_error(verb, "--store says where: dir:PATH or rbd:POOL");
-		return false;
-	}
-	return true;
+	else if (a->encrypt && !a->key_file)
+		*exit = usage_error(verb, "--encrypt needs --key-file FILE, whose bytes are the "
+					  "key");
+	else
+		return true;
+	return false;
 }
 
-bool parse_size(const char *text, uint64_t *bytes)
+struct retention arguments_retention(const struct arguments *a)
 {
-	static const char letters[] = "KMGT";
-	char *end;
-
-	errno = 0;
-	uint64_t value = strtoull(text, &end, 10);
-	if (errno || end == text || *text == '-')
-		return false;
-	const char *letter = *end ? strchr(letters, *end) : NULL;
-	unsigned shift = letter ? 10 * (letter - letters + 1) : 0;
-	if ((*end && !letter) || (letter && end[1]) || (shift && value >> (64 - shift)))
-		return false;
-	*bytes = value << shift;
-	return true;
+	return (struct retention){
+		.keep_last = a->keep_last,
+		.keep_hourly = a->keep_hourly,
+		.keep_daily = a->keep_daily,
+		.keep_weekly = a->keep_weekly,
+	};
 }
 
-int parse_target(const char *text, struct target *t, struct fault *f)
+int arguments_open_store(const struct arguments *a, struct store **s, struct fault *f)
 {
-	const char *at = strchrnul(text, '@');
-	size_t length = at - text;
-	char *end;
+	auto_of(store_close) struct store *store = NULL;
+	int r = store_open(a->store, &store, f);
 
-	*t = (struct target){0};
-	if (length >= sizeof(t->guest))
-		return fault_set(f, -EINVAL, "\"%s\": a guest's name has at most %zu characters",
-				 text, sizeof(t->guest) - 1);
-	memcpy(t->guest, text, length);
-	int r = store_check_name(t->guest, f);
-	if (r < 0 || !*at)
-		return r;
-	t->number = strtoull(at + 1, &end, 10);
-	if (at[1] < '0' || at[1] > '9' || *end || !t->number)
-		return fault_set(f, -EINVAL, "\"%s\": a checkpoint is a number from 1, as in %s@3",
-				 text, t->guest);
-	return 0;
+	if (!r && a->key_file)
+		r = store_use_key(store, a->key_file, a->encrypt, f);
+	if (!r)
+		*s = give(store);
+	return r;
 }

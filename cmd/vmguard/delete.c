@@ -11,7 +11,7 @@ static int delete_target(const struct arguments *a, struct fault *f)
 	int r = parse_target(a->rest[0], &target, f);
 
 	if (!r)
-		r = store_open(a->store, &store, f);
+		r = arguments_open_store(a, &store, f);
 	if (!r)
 		r = checkpoint_delete(store, target.guest, target.number, f);
 	return r < 0 ? fault_wrap(f, "delete %s", a->rest[0]) : 0;
@@ -23,7 +23,7 @@ static int delete_run(int argc, char **argv)
 	struct fault f;
 	int exit;
 
-	if (!arguments_read(&verb_delete, "store", argc, argv, &a, &exit))
+	if (!arguments_read(&verb_delete, "store key-file", argc, argv, &a, &exit))
 		return exit;
 	if (a.rest_count != 1)
 		return usage_error(&verb_delete, "one NAME or NAME@N is needed");
@@ -33,9 +33,8 @@ static int delete_run(int argc, char **argv)
 const struct verb verb_delete = {
 	.name = "delete",
 	.summary = "Deletes a checkpoint, or all of a guest's.",
-	.usage = "--store URI NAME[@N]",
-	.help = "  --store URI   dir:PATH or rbd:POOL[/PREFIX][?conf=FILE&id=USER]\n"
-		"  NAME@N        this checkpoint\n"
-		"  NAME          all checkpoints of the guest\n",
+	.usage = "--store URI NAME[@N] [--key-file FILE]",
+	.help = HELP_STORE "  NAME@N            this checkpoint\n"
+			   "  NAME              all checkpoints of the guest\n" HELP_KEY,
 	.run = delete_run,
 };

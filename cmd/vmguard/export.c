@@ -41,11 +41,13 @@ static int export_checkpoint(const struct arguments *a, struct fault *f)
 	int r = parse_target(a->rest[0], &target, f);
 
 	if (!r)
-		r = store_open(a->store, &store, f);
+		r = arguments_open_store(a, &store, f);
 	if (!r)
 		r = checkpoint_open(store, target.guest, target.number, &c, f);
 	if (r < 0)
 		return r;
+	if (a->no_verify)
+		checkpoint_skip_verify(c);
 	if (strcmp(a->rest[1], "-") != 0)
 		return export_to_file(c, a->rest[1], &options, f);
 	return restore_export(c, STDOUT_FILENO, &options, &result, f);
@@ -57,7 +59,7 @@ static int export_run(int argc, char **argv)
 	struct fault f;
 	int exit;
 
-	if (!arguments_read(&verb_export, "store", argc, argv, &a, &exit))
+	if (!arguments_read(&verb_export, "store no-verify key-file", argc, argv, &a, &exit))
 		return exit;
 	if (a.rest_count != 2)
 		return usage_error(&verb_export, "a guest and a file are needed");
@@ -69,9 +71,10 @@ static int export_run(int argc, char **argv)
 const struct verb verb_export = {
 	.name = "export",
 	.summary = "Writes a checkpoint as a stream that QEMU takes without vmguard.",
-	.usage = "--store URI NAME[@N] FILE|-",
-	.help = "  --store URI   dir:PATH or rbd:POOL[/PREFIX][?conf=FILE&id=USER]\n"
-		"  NAME[@N]      the guest, and which checkpoint; default its newest\n"
-		"  FILE          for qemu -incoming 'exec:cat FILE'; - is standard output\n",
+	.usage = "--store URI NAME[@N] FILE|- [--no-verify]",
+	.help = HELP_STORE
+	"  NAME[@N]          the guest, and which checkpoint; default its newest\n"
+	"  FILE              for qemu -incoming 'exec:cat FILE'; - is standard output\n"
+	"  --no-verify       write damaged pages as they are\n" HELP_KEY,
 	.run = export_run,
 };

@@ -54,12 +54,15 @@ const char *format_time(int64_t time_ms, char text[32])
 	return text;
 }
 
-void json_add_ms(struct json_object *o, const char *key, int64_t us)
+const char *format_target(const char *guest, uint64_t number, char text[TARGET_BYTES])
 {
-	char digits[32];
+	snprintf(text, TARGET_BYTES, "%s@%" PRIu64, guest, number);
+	return text;
+}
 
-	snprintf(digits, sizeof(digits), "%" PRId64 ".%03d", us / 1000, (int)(us % 1000));
-	json_object_object_add(o, key, json_object_new_double_s(us / 1e3, digits));
+double percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * part / whole : 0;
 }
 
 static int terminal_columns(void)
@@ -79,11 +82,6 @@ static bool is_due(const struct progress_bar *bar)
 		return false;
 	drawn_ms = bar->elapsed_ms;
 	return true;
-}
-
-static double percent(uint64_t part, uint64_t whole)
-{
-	return whole ? 100.0 * part / whole : 0;
 }
 
 void progress_draw(const struct progress_bar *bar)

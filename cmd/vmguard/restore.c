@@ -71,12 +71,14 @@ static int restore(const struct arguments *a, struct restored *out, struct fault
 {
 	auto_of(store_close) struct store *store = NULL;
 	auto_of(checkpoint_close) struct checkpoint *c = NULL;
-	int r = store_open(a->store, &store, f);
+	int r = arguments_open_store(a, &store, f);
 
 	if (!r)
 		r = checkpoint_open(store, out->target.guest, out->target.number, &c, f);
 	if (r < 0)
 		return r;
+	if (a->no_verify)
+		checkpoint_skip_verify(c);
 	out->number = checkpoint_manifest(c)->id.number;
 	return a->qmp ? restore_in_waiting(c, a->qmp, out, f)
 		      : restore_in_new(c, a->rest + 1, out, f);
@@ -141,7 +143,8 @@ static int restore_run(int argc, char **argv)
 	int exit;
 	int separator = find_separator(argc, argv);
 
-	if (!arguments_read(&verb_restore, "qmp store mode json", separator, argv, &a, &exit))
+	if (!arguments_read(&verb_restore, "qmp store mode no-verify key-file json", separator,
+			    argv, &a, &exit))
 		return exit;
 	if (separator < argc)
 		a.rest_count += argc - separator - 1;
@@ -164,14 +167,14 @@ static int restore_run(int argc, char **argv)
 const struct verb verb_restore = {
 	.name = "restore",
 	.summary = "Continues a guest from a checkpoint.",
-	.usage = "--store URI NAME[@N] [--mode full] (--qmp PATH | -- QEMU-COMMAND…) [--json]",
-	.help = "  --store URI      dir:PATH or rbd:POOL[/PREFIX][?conf=FILE&id=USER]\n"
-		"  NAME[@N]         the guest, and which checkpoint; default its newest\n"
-		"  --mode full      all memory first, then the guest runs\n"
-		"  --qmp PATH       the QMP socket of a QEMU started with -incoming defer\n"
-		"  -- QEMU-COMMAND  the command that started the guest; vmguard adds -incoming "
-		"defer\n"
-		"                   and a QMP socket, and leaves it running\n"
-		"  --json           print one JSON object\n",
+	.usage = "--store URI NAME[@N] [OPTIONS] (--qmp PATH | -- QEMU-COMMAND…)",
+	.help = HELP_STORE
+	"  NAME[@N]          the guest, and which checkpoint; default its newest\n"
+	"  --mode full       all memory first, then the guest runs\n"
+	"  --qmp PATH        the QMP socket of a QEMU started with -incoming defer\n"
+	"  -- QEMU-COMMAND   the command that started the guest; vmguard adds -incoming\n"
+	"                    defer and a QMP socket, and leaves it running\n"
+	"  --no-verify       send damaged pages as they are: the guest may not survive "
+	"it\n" HELP_KEY "  --json            print one JSON object\n",
 	.run = restore_run,
 };

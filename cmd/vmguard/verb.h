@@ -8,6 +8,7 @@
 
 #include "vmguard/fault.h"
 #include "vmguard/image.h"
+#include "vmguard/retention.h"
 #include "vmguard/store.h"
 
 enum exit_code {
@@ -27,10 +28,24 @@ struct verb {
 
 extern const struct verb verb_snapshot;
 extern const struct verb verb_snapshots;
+extern const struct verb verb_info;
+extern const struct verb verb_diff;
+extern const struct verb verb_verify;
+extern const struct verb verb_prune;
 extern const struct verb verb_restore;
 extern const struct verb verb_export;
 extern const struct verb verb_delete;
 extern const struct verb verb_rescue;
+
+/* What several verbs say in their help. */
+#define HELP_STORE "  --store URI       dir:PATH or rbd:POOL[/PREFIX][?conf=FILE&id=USER]\n"
+#define HELP_KEY "  --key-file FILE   the key of encrypted images: all bytes of the file\n"
+#define HELP_KEEP                                                                   \
+	"  --keep-last N     keep the N newest checkpoints\n"                       \
+	"  --keep-hourly N   and the newest one of N further hours\n"               \
+	"  --keep-daily N    and the newest one of N further days\n"                \
+	"  --keep-weekly N   and the newest one of N further weeks; what no rule\n" \
+	"                    keeps is deleted, unless it is protected or damaged\n"
 
 /* ---- arguments.c ---------------------------------------------------------------------- */
 
@@ -40,8 +55,18 @@ struct arguments {
 	const char *store;
 	const char *name;
 	const char *mode;
+	const char *transfer_cpus;
+	const char *protect, *unprotect; /* NAME@N */
+	const char *key_file;
 	uint64_t spool_bytes;
+	uint64_t max_rate; /* bytes a second */
+	int64_t every_ms;  /* 0: once */
+	uint64_t count;
+	uint64_t keep_last, keep_hourly, keep_daily, keep_weekly;
 	bool allow_resume;
+	bool dry_run;
+	bool no_verify;
+	bool encrypt;
 	bool json;
 	char **rest; /* what stands behind the options, up to NULL */
 	int rest_count;
@@ -60,8 +85,23 @@ int usage_error(const struct verb *verb, const char *format, ...)
 
 void verb_help(const struct verb *verb);
 
-/* "512M", "2G", bytes without letter; false: not a size. */
-bool parse_size(const char *text, uint64_t *bytes);
+/* The --keep-… among them. */
+struct retention arguments_retention(const struct arguments *a);
+
+/* Opens --store, with --key-file where it is given. */
+int arguments_open_store(const struct arguments *a, struct store **s, struct fault *f);
+
+/* ---- values.c ------------------------------------------------------------------------- */
+
+enum {
+	DURATION_MAX_MS = 1000000000, /* 11 days */
+	COUNT_MAX = 1000000,
+};
+
+/* false: not of that form, or too large. */
+bool parse_size(const char *text, uint64_t *bytes); /* "512M", "2G", bytes without a letter */
+bool parse_duration(const char *text, int64_t *ms); /* "500ms", "10s", "5m", "1h"; not 0 */
+bool parse_count(const char *text, uint64_t *count);
 
 /* A guest and maybe a checkpoint of it: NAME or NAME@N. */
 struct target {
@@ -70,6 +110,17 @@ struct target {
 };
 
 int parse_target(const char *text, struct target *t, struct fault *f);
+/* NAME@N alone. */
+int parse_checkpoint(const char *text, struct target *t, struct fault *f);
+
+/* ---- guests.c ------------------------------------------------------------------------- */
+
+/*
+ * Calls `each` for every guest of a store, by name. One that fails must not hide the others: it is
+ * told, and the first failure is returned.
+ */
+int guests_each(struct store *s, int (*each)(void *context, const char *guest, struct fault *f),
+		void *context, struct fault *f);
 
 /* ---- output.c ------------------------------------------------------------------------- */
 
@@ -82,8 +133,11 @@ const char *format_bytes(uint64_t bytes, char text[16]);
 /* "2026-11-22 17:23:05" in local time into 32 bytes. */
 const char *format_time(int64_t time_ms, char text[32]);
 
-/* Adds microseconds as milliseconds with three digits. */
-void json_add_ms(struct json_object *o, const char *key, int64_t us);
+/* "web1@3" into TARGET_BYTES. */
+enum { TARGET_BYTES = STORE_NAME_BYTES + 24 };
+const char *format_target(const char *guest, uint64_t number, char text[TARGET_BYTES]);
+
+double percent(uint64_t part, uint64_t whole); /* 0 of nothing */
 
 struct progress_bar {
 	const char *what; /* "snapshot web1" */
@@ -97,6 +151,17 @@ struct progress_bar {
 void progress_draw(const struct progress_bar *bar);
 /* Wipes it, before something else is printed. */
 void progress_wipe(void);
+
+/* ---- json.c --------------------------------------------------------------------------- */
+
+void json_add_text(struct json_object *o, const char *key, const char *text);
+void json_add_number(struct json_object *o, const char *key, uint64_t number);
+void json_add_bool(struct json_object *o, const char *key, bool value);
+/* Adds microseconds as milliseconds with three digits. */
+void json_add_ms(struct json_object *o, const char *key, int64_t us);
+
+/* Prints an object as one line, at once, and puts it. */
+void json_print(struct json_object *o);
 
 /* ---- interrupt.c ---------------------------------------------------------------------- */
 

@@ -26,8 +26,7 @@ static struct retention_choice *add_seconds(time_t seconds)
 	struct retention_choice *c = &choices[choice_count++];
 
 	ck_assert_uint_le(choice_count, CHOICES_MAX);
-	*c = (struct retention_choice){.id = {1, choice_count},
-				       .time_ms = seconds * INT64_C(1000)};
+	*c = (struct retention_choice){.id = {1, choice_count}, .time_ms = seconds * INT64_C(1000)};
 	return c;
 }
 
