@@ -7,7 +7,8 @@
 #include "verb.h"
 
 static const struct verb *const verbs[] = {
-	&verb_snapshot, &verb_snapshots, &verb_restore, &verb_export, &verb_delete, &verb_rescue,
+	&verb_snapshot, &verb_snapshots, &verb_info,   &verb_diff,
+	&verb_restore,	&verb_export,	 &verb_delete, &verb_rescue,
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
