@@ -7,7 +7,7 @@
 #include "verb.h"
 
 static const struct verb *const verbs[] = {
-	&verb_snapshot, &verb_snapshots, &verb_info,   &verb_diff,
+	&verb_snapshot, &verb_snapshots, &verb_info,   &verb_diff,   &verb_verify,
 	&verb_restore,	&verb_export,	 &verb_delete, &verb_rescue,
 };
 
