@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "session.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "vmguard/clock.h"
+#include "vmguard/cpus.h"
+
+static void draw(void *name, const struct capture_progress *p)
+{
+	char what[96];
+
+	snprintf(what, sizeof(what), "snapshot %s", (const char *)name);
+	progress_draw(&(struct progress_bar){
+		.what = what,
+		.total = p->pages_total,
+		.done = p->pages_done,
+		.zero = p->pages_zero,
+		.bytes = p->bytes_read,
+		.elapsed_ms = p->elapsed_ms,
+		.show_zero = true,
+	});
+}
+
+void session_init(struct session *s, const struct arguments *a)
+{
+	*s = (struct session){
+		.arguments = a,
+		.options =
+			{
+				.spool_bytes = a->spool_bytes,
+				.max_rate = a->max_rate,
+				.allow_resume = a->allow_resume,
+				.progress = draw,
+				.progress_context = (void *)a->name,
+			},
+	};
+}
+
+void session_close_image(struct session *s)
+{
+	image_close(give(s->image));
+	store_close(give(s->store));
+}
+
+void session_close(struct session *s)
+{
+	session_close_image(s);
+	hypervisor_close(give(s->h));
+}
+
+/*
+ * Before the store is opened: its threads inherit it. What the user named must be possible; our
+ * own choice is a kindness to the guest, and is left where it is not.
+ */
+static int choose_cpus(struct session *s, struct fault *f)
+{
+	const char *text = s->arguments->transfer_cpus;
+	struct fault ignored;
+	cpu_set_t set;
+
+	s->cpus_chosen = true;
+	if (!text) {
+		if (!hypervisor_spare_cpus(s->h, &set, &ignored))
+			cpus_use(&set, &ignored);
+		return 0;
+	}
+	int r = cpus_parse(text, &set, f);
+	if (!r)
+		r = cpus_use(&set, f);
+	return r < 0 ? fault_wrap(f, "--transfer-cpus %s", text) : 0;
+}
+
+static int open_image(void *context, struct fault *f)
+{
+	struct session *s = context;
+	int r = s->store ? 0 : arguments_open_store(s->arguments, &s->store, f);
+
+	return r < 0 ? r : image_open(s->store, s->arguments->name, &s->image, f);
+}
+
+int session_open(struct session *s, struct fault *f)
+{
+	int r = s->h ? 0 : hypervisor_open_qmp(s->arguments->qmp, &s->h, f);
+
+	if (!r && !s->cpus_chosen)
+		r = choose_cpus(s, f);
+	if (!r && !s->image) {
+		r = cpus_call(open_image, s, f);
+		if (r < 0)
+			session_close_image(s);
+	}
+	return r;
+}
+
+int session_capture(struct session *s, struct capture_result *result, struct fault *f)
+{
+	int r = session_idle(s, 0, f); /* what QEMU said before is not about this one */
+
+	return r < 0 ? r : capture_run(s->h, s->image, &s->options, result, f);
+}
+
+int session_idle(struct session *s, int64_t ms, struct fault *f)
+{
+	int64_t until_ms = monotonic_ms() + ms;
+	struct monitor_event event;
+	int r;
+
+	do {
+		int64_t left_ms = until_ms - monotonic_ms();
+
+		r = hypervisor_event(s->h, left_ms > 0 ? (int)left_ms : 0, &event, f);
+		if (r > 0)
+			json_object_put(event.data);
+	} while (r > 0);
+	return r;
+}
+
+/* One that does not answer in time may be frozen: that is no reason to give it up. */
+int session_check_guest(struct session *s, struct fault *f)
+{
+	char state[32];
+	int r = s->h ? hypervisor_run_state(s->h, state, f) : -ENOTCONN;
+
+	if (!r || r == -EREMOTEIO)
+		return 0;
+	hypervisor_close(give(s->h));
+	r = hypervisor_open_qmp(s->arguments->qmp, &s->h, f);
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
+static int count_gone(void *context, const struct retention_choice *choice)
+{
+	*(uint64_t *)context += !choice->reason;
+	return 0;
+}
+
+int session_prune(struct session *s, uint64_t *pruned, struct fault *f)
+{
+	const struct prune_options options = {
+		.rules = arguments_retention(s->arguments),
+		.each = count_gone,
+		.context = pruned,
+	};
+
+	*pruned = 0;
+	if (!retention_is_set(&options.rules))
+		return 0;
+	return retention_prune(s->store, s->arguments->name, s->image, &options, f);
+}
