@@ -71,10 +71,11 @@ static int tell_damage(void *context, const struct damage *d)
 		return 0;
 	}
 	progress_wipe();
-	printf("%s: %s ", v->target, d->what);
 	if (d->block)
-		printf("%s+0x%" PRIx64 " ", d->block->name, d->offset);
-	printf("in segment %" PRIu64 " (%s): %s\n", d->segment, d->object, d->fault->text);
+		printf("%s: %s %s+0x%" PRIx64 " in segment %" PRIu64 " (%s) is damaged\n",
+		       v->target, d->what, d->block->name, d->offset, d->segment, d->object);
+	else
+		printf("%s: %s: %s\n", v->target, d->what, d->fault->text);
 	return 0;
 }
 
@@ -101,7 +102,8 @@ static void tell_result(struct verification *v, uint64_t number, const struct ve
 	if (!v->json) {
 		progress_wipe();
 		if (n->damaged)
-			printf("%s: DAMAGED, %" PRIu64 " times, ", v->target, n->damaged);
+			printf("%s: DAMAGED in %" PRIu64 " place%s, ", v->target, n->damaged,
+			       n->damaged == 1 ? "" : "s");
 		else
 			printf("%s: all right, ", v->target);
 		printf("%" PRIu64 " pages, %s read\n", n->pages, format_bytes(n->bytes_read, size));

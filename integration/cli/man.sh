@@ -44,14 +44,14 @@ pid=$(sed -nE 's/^QEMU has pid ([0-9]+),.*/\1/p' "$STORY/output")
 process_adopt restored "$pid"
 process_alive restored || fail "the restored guest does not run"
 [ -s "$STORY/web1.stream" ] || fail "nothing was exported"
-(($(checkpoints "dir:$STORY/store" web1) == 1)) || fail "not one checkpoint is left"
+(($(checkpoints "dir:$STORY/store" web1) == 2)) || fail "not two checkpoints are left"
 
 step "help and page agree"
 text=$(mandoc -T ascii "$page" | sed 's/.\x08//g')
-for verb in snapshot snapshots restore export delete rescue; do
+for verb in snapshot snapshots info diff verify prune restore export delete rescue; do
 	help=$("$VMGUARD" "$verb" --help)
 	while read -r option; do
-		grep -qe "$option" <<<"$text" || fail "$verb $option is not in the page"
+		grep -qe "$option\b" <<<"$text" || fail "$verb $option is not in the page"
 	done < <(grep -oE -e '--[a-z][a-z-]+' <<<"$help" | sort -u)
 done
 step "done"

@@ -27,7 +27,14 @@ step "a flipped bit in each file, at sampled offsets"
 step "all is well again"
 "$VMGUARD" verify --store "$store" web
 
-# a page of the newest checkpoint, in the middle of a data segment
+step "a file that is missing"
+file=$(find "$STORY/store/web" -name 'seg-1.*' | head -n 1)
+mv "$file" "$STORY/missing"
+refused 1 "$VMGUARD" verify --store "$store" web | tee "$STORY/said"
+grep -q "segment 1 (.*${file##*/})" "$STORY/said" || fail "not named"
+mv "$STORY/missing" "$file"
+
+# a byte in the middle of a data segment
 file=$(find "$STORY/store/web" -name 'seg-*' -size +4000k | sort | tail -n 1)
 printf '\377' | dd of="$file" bs=1 seek=1234567 conv=notrunc status=none
 
