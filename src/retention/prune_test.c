@@ -57,8 +57,10 @@ static void begin(int checkpoints)
 START_TEST(deletes_what_no_rule_keeps)
 {
 	begin(4);
+	int files = count_files("seg-");
 	ASSERT_OK(prune(NULL, 2, false));
 	ck_assert_str_eq(seen, "1:- 2:- 3:last 4:last");
+	ck_assert_int_lt(count_files("seg-"), files); /* and their room is free */
 	ck_assert_int_eq(checkpoints_left(), 2);
 	must_read(&small_guest, 3, 3);
 	must_read(&small_guest, 4, 4);
