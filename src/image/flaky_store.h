@@ -100,6 +100,12 @@ static inline int flaky_read(struct store_image *image, uint64_t segment, size_t
 	return FLAKY_CALL(store_read(real_of(image), segment, offset, buffer, bytes, f), f);
 }
 
+static inline void flaky_object_name(struct store_image *image, uint64_t segment,
+				     char name[STORE_OBJECT_BYTES])
+{
+	store_object_name(real_of(image), segment, name);
+}
+
 static inline int flaky_discard(struct store_image *image, uint64_t first, uint64_t count,
 				struct fault *f)
 {
@@ -127,6 +133,7 @@ static inline int flaky_image_open(struct store *s, const char *guest, enum stor
 		.reserve = flaky_reserve,
 		.write = flaky_write,
 		.read = flaky_read,
+		.object_name = flaky_object_name,
 		.discard = flaky_discard,
 		.flush = flaky_flush,
 		.commit = flaky_commit,
