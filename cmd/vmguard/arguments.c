@@ -47,6 +47,7 @@ static const struct row {
 	{"no-verify", FLAG, offsetof(struct arguments, no_verify)},
 	{"key-file", TEXT, offsetof(struct arguments, key_file)},
 	{"encrypt", FLAG, offsetof(struct arguments, encrypt)},
+	{"whole", FLAG, offsetof(struct arguments, whole)},
 	{"json", FLAG, offsetof(struct arguments, json)},
 };
 

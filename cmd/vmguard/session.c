@@ -77,7 +77,21 @@ static int open_image(void *context, struct fault *f)
 	struct session *s = context;
 	int r = s->store ? 0 : arguments_open_store(s->arguments, &s->store, f);
 
-	return r < 0 ? r : image_open(s->store, s->arguments->name, &s->image, f);
+	if (!r)
+		r = image_open(s->store, s->arguments->name, &s->image, f);
+	if (r < 0)
+		return r;
+	const struct fault *damage = image_damage(s->image);
+	if (damage)
+		fprintf(stderr,
+			"vmguard: the last checkpoint of %s is damaged, the next one will be "
+			"whole: "
+			"%s\n",
+			s->arguments->name, damage->text);
+	if (s->arguments->whole && !s->opened_before)
+		image_forget_pages(s->image);
+	s->opened_before = true;
+	return 0;
 }
 
 int session_open(struct session *s, struct fault *f)

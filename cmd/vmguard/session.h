@@ -17,6 +17,7 @@ struct session {
 	struct image *image;
 	struct capture_options options;
 	bool cpus_chosen;
+	bool opened_before; /* --whole is for the first checkpoint of a series */
 };
 
 void session_init(struct session *s, const struct arguments *a);

@@ -42,7 +42,7 @@ static int snapshot_run(int argc, char **argv)
 	if (!arguments_read(&verb_snapshot,
 			    "qmp store name every count keep-last keep-hourly keep-daily "
 			    "keep-weekly spool max-rate transfer-cpus allow-resume key-file "
-			    "encrypt json",
+			    "encrypt whole json",
 			    argc, argv, &a, &exit))
 		return exit;
 	if (a.rest_count)
@@ -62,6 +62,7 @@ const struct verb verb_snapshot = {
 		 "[OPTIONS]",
 	.help = "  --qmp PATH        the QMP socket of the guest's QEMU\n" HELP_STORE
 		"  --name NAME       the guest's name in the store\n"
+		"  --whole           store every page anew, also those that did not change\n"
 		"  --allow-resume    take a paused guest too; it runs afterwards\n"
 		"  --json            print one JSON object, in a series one a line\n"
 		"\nA series:\n"

@@ -67,6 +67,7 @@ struct arguments {
 	bool dry_run;
 	bool no_verify;
 	bool encrypt;
+	bool whole;
 	bool json;
 	char **rest; /* what stands behind the options, up to NULL */
 	int rest_count;

@@ -64,4 +64,8 @@ address=$((${where#pc.ram+} + 1234567 % 4096))
 byte=$(qmp "$STORY/taken.look" '{"execute":"human-monitor-command",
 	"arguments":{"command-line":"xp /1xb '"$address"'"}}')
 grep -q 0xff <<<"$byte" || fail "the flipped byte is not in the guest: $byte"
+step "--whole stores it anew"
+qmp "$STORY/taken.look" '{"execute":"cont"}' >/dev/null
+"$VMGUARD" snapshot --qmp "$(json qmp <"$STORY/taken.json")" --store "$store" --name web --whole
+"$VMGUARD" verify --store "$store" web@3
 step "done"
