@@ -6,9 +6,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static void object_name(struct rbd_handle *h, char *name, size_t bytes)
+static void object_name_of(uint64_t client, char *name, size_t bytes)
 {
-	snprintf(name, bytes, "vmguard.room.%" PRIx64, rados_get_instance_id(h->cluster->rados));
+	snprintf(name, bytes, "vmguard.room.%" PRIx64, client);
+}
+
+static void object_name(struct rbd_cluster *cluster, char *name, size_t bytes)
+{
+	object_name_of(rados_get_instance_id(cluster->rados), name, bytes);
 }
 
 /* Close waits for it: until then the image holds the handle too. */
@@ -38,7 +43,7 @@ static void appended(rados_completion_t completion, void *argument)
 	pthread_mutex_lock(&h->mutex);
 	h->full = r == -ENOSPC || r == -EDQUOT ? r : 0;
 	pthread_mutex_unlock(&h->mutex);
-	object_name(h, name, sizeof(name));
+	object_name(h->cluster, name, sizeof(name));
 	if (r < 0 || rados_aio_create_completion2(h, removed, &next) < 0) {
 		end_look(h);
 		return;
@@ -54,7 +59,7 @@ void rbd_room_look(struct rbd_handle *handle)
 	rados_completion_t completion;
 	char name[48];
 
-	object_name(handle, name, sizeof(name));
+	object_name(handle->cluster, name, sizeof(name));
 	pthread_mutex_lock(&handle->mutex);
 	handle->looking = true;
 	pthread_mutex_unlock(&handle->mutex);
@@ -67,4 +72,22 @@ void rbd_room_look(struct rbd_handle *handle)
 		rados_aio_release(completion);
 		end_look(handle);
 	}
+}
+
+int rbd_room_check(struct rbd_cluster *cluster)
+{
+	char name[48];
+
+	object_name(cluster, name, sizeof(name));
+	int r = rados_append(cluster->io, name, "", 1);
+	rados_remove(cluster->io, name);
+	return r == -ENOSPC || r == -EDQUOT ? r : 0;
+}
+
+void rbd_room_forget(struct rbd_cluster *cluster, uint64_t client)
+{
+	char name[48];
+
+	object_name_of(client, name, sizeof(name));
+	rados_remove(cluster->io, name);
 }

@@ -17,3 +17,9 @@ enum { RBD_ROOM_INTERVAL_MS = 1000 };
 
 /* Starts a look; sets handle->full when it is over. Does not block. */
 void rbd_room_look(struct rbd_handle *handle);
+
+/* Removes what a client that died left of its look. */
+void rbd_room_forget(struct rbd_cluster *cluster, uint64_t client);
+
+/* Looks at once, and waits. -ENOSPC, -EDQUOT; 0 whatever else happens. */
+int rbd_room_check(struct rbd_cluster *cluster);

@@ -2,8 +2,8 @@
 /*
  * Commits of the RBD backend.
  *
- *	commit   flush -> snapshot "new-<random>" -> rename to "ckpt-<epoch>-<n>"
- *	                  in time? otherwise         ^ from here on it exists
+ *	commit   flush -> snapshot "new-<random>" -> open it -> rename to "ckpt-<epoch>-<n>"
+ *	                  in time? otherwise                    ^ from here on it exists
  *	                  it stays "new-…"
  */
 #include "rbd.h"
@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #include "rbd_fault.h"
+#include "rbd_room.h"
 
 #define NEW_PREFIX "new-"
 
@@ -149,6 +150,26 @@ static int remove_snapshot(struct rbd_call *c, rbd_image_t image, const char *na
 	return r < 0 ? fault_of(c, r, "remove snapshot", name) : 0;
 }
 
+/*
+ * Whether a new snapshot can be opened. When the pool is full librbd (16.2) cannot store the
+ * snapshot's object map, says that all went well, and nobody can open it, ever.
+ */
+static int check_snapshot(struct rbd_call *c, const char *name)
+{
+	rbd_image_t image;
+	int r = rbd_open_read_only(c->cluster->io, c->image, &image, name);
+
+	if (r == 0) {
+		rbd_close(image);
+		return 0;
+	}
+	int room = rbd_room_check(c->cluster);
+	fault_of(c, room < 0 ? room : r, "open new snapshot", name);
+	/* Else the next writer does it. */
+	rbd_snap_remove(c->handle->image, name);
+	return c->fault.code;
+}
+
 static int run_commit(struct rbd_call *c)
 {
 	char name[CHECKPOINT_NAME_BYTES], new[sizeof(NEW_PREFIX) + 16];
@@ -169,6 +190,8 @@ static int run_commit(struct rbd_call *c)
 	if (r < 0)
 		return fault_of(c, r, "flush", "");
 	r = create_snapshot(c, new);
+	if (r == 0)
+		r = check_snapshot(c, new);
 	return r < 0 ? r : rename_snapshot(c, new, name);
 }
 
