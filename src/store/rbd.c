@@ -223,12 +223,14 @@ static int rbd_store_list(struct store *s, int (*each)(void *context, const char
 
 const struct store_ops store_rbd_ops = {
 	.name = "rbd",
+	.encrypts = true,
 	.open = rbd_store_open,
 	.close = rbd_store_close,
 	.list = rbd_store_list,
 	.image_open = rbd_store_image_open,
 	.image_close = rbd_store_image_close,
 	.checkpoints = rbd_store_checkpoints,
+	.object_name = rbd_store_object_name,
 	.reserve = rbd_store_reserve,
 	.write = rbd_store_write,
 	.read = rbd_store_read,
@@ -236,5 +238,7 @@ const struct store_ops store_rbd_ops = {
 	.flush = rbd_store_flush,
 	.commit = rbd_store_commit,
 	.remove = rbd_store_remove,
+	.protect = rbd_store_protect,
+	.is_protected = rbd_store_is_protected,
 	.image_remove = rbd_store_image_remove,
 };

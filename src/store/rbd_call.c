@@ -43,6 +43,7 @@ void rbd_cluster_unref(struct rbd_cluster *cluster)
 		rados_ioctx_destroy(cluster->io);
 	if (cluster->has_rados)
 		rados_shutdown(cluster->rados);
+	rbd_key_free(cluster->key);
 	free(cluster);
 }
 
@@ -75,6 +76,9 @@ static void handle_free(struct rbd_handle *handle)
 {
 	if (handle->is_open)
 		rbd_close(handle->image);
+	/* Last, so that while it has the lock it has a name. */
+	if (*handle->record)
+		rados_rmxattr(handle->cluster->io, handle->header, handle->record);
 	rbd_cluster_unref(handle->cluster);
 	pthread_cond_destroy(&handle->changed);
 	pthread_mutex_destroy(&handle->mutex);

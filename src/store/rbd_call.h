@@ -24,13 +24,18 @@
 #include "vmguard/clock.h"
 #include "vmguard/store.h"
 
-enum { RBD_IMAGE_NAME_BYTES = 64 + STORE_NAME_BYTES };
+enum {
+	RBD_IMAGE_NAME_BYTES = 64 + STORE_NAME_BYTES,
+	RBD_BLOCK_BYTES = 4096, /* what encryption works on */
+};
 
 struct rbd_cluster {
 	struct rbd_location location;
 	rados_t rados;
 	rados_ioctx_t io;
 	bool has_rados, has_io;
+	struct store_key *key; /* a copy; rbd_crypto.c */
+	bool encrypt_new;
 	int refs; /* guarded by the mutex in rbd_call.c */
 };
 
@@ -40,6 +45,8 @@ struct rbd_write {
 	struct store_write *write; /* NULL: given up, its caller has been told */
 	int64_t deadline_ms;
 	struct rbd_write *previous, *next;
+	uint8_t tail[RBD_BLOCK_BYTES]; /* the last block of an encrypted image's segment, filled up
+					*/
 };
 
 struct rbd_handle {
@@ -47,6 +54,10 @@ struct rbd_handle {
 	rbd_image_t image;
 	bool is_open;
 	int refs; /* guarded by the mutex in rbd_call.c */
+	bool encrypted;
+	uint64_t header_segments; /* of the encryption, in front of segment 0 */
+	/* A writer's: the header object, and which attribute of it is the record of us. */
+	char header[96], record[64];
 
 	/* Guards all below. Taken before no other one. */
 	pthread_mutex_t mutex;
@@ -72,6 +83,7 @@ struct rbd_call {
 	struct checkpoint_id id;
 	bool has_id;
 	uint64_t first, count;
+	bool encrypted;
 
 	/* Results; the caller owns them. */
 	struct fault fault;
@@ -93,6 +105,8 @@ int rbd_call(struct rbd_call *c, struct fault *f);
 void rbd_call_extend(struct rbd_call *c, int64_t ms);
 
 struct rbd_cluster *rbd_cluster_ref(struct rbd_cluster *cluster);
+/* Overwrites it; accepts NULL. (rbd_crypto.c) */
+void rbd_key_free(struct store_key *key);
 /* The last one disconnects, which may block for ever. */
 void rbd_cluster_unref(struct rbd_cluster *cluster);
 

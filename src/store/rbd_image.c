@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Images of the RBD backend: open, lock, close, grow, read, remove. */
+/* Images of the RBD backend: close, grow, read, remove; rbd_open.c opens them. */
 #include "rbd.h"
 
 #include <assert.h>
@@ -12,13 +12,8 @@
 
 enum {
 	GROW_SEGMENTS = 256, /* an RBD image is thin, a resize takes milliseconds */
-	CREATE_ATTEMPTS = 3,
 	LOST_CLOSE_SECONDS = 1,
 };
-
-static const uint64_t features = RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK |
-				 RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF |
-				 RBD_FEATURE_DEEP_FLATTEN;
 
 static int fault_of(struct rbd_call *c, int code, const char *what)
 {
@@ -26,172 +21,17 @@ static int fault_of(struct rbd_call *c, int code, const char *what)
 			 c->cluster->location.pool, c->image);
 }
 
-int rbd_check_mark(struct rbd_call *c, rbd_image_t image)
-{
-	char version[16] = "";
-	size_t bytes = sizeof(version);
-	int r = rbd_metadata_get(image, RBD_MARK_KEY, version, &bytes);
-
-	if (r == -ENOENT)
-		return fault_set(&c->fault, r, "RBD image %s/%s is not vmguard's",
-				 c->cluster->location.pool, c->image);
-	if (r < 0)
-		return fault_of(c, r, "read the mark of RBD image");
-	if (strcmp(version, RBD_MARK_VALUE))
-		return fault_set(&c->fault, -ENOTSUP, "RBD image %s/%s has version %s, not %s",
-				 c->cluster->location.pool, c->image, version, RBD_MARK_VALUE);
-	return 0;
-}
-
-/* Opens c->image, without any check. */
-static int open_handle(struct rbd_call *c, bool write, const char *snapshot)
-{
-	struct rbd_handle *handle = rbd_handle_new(c->cluster);
-	rados_ioctx_t io = c->cluster->io;
-
-	if (!handle)
-		return fault_errno(&c->fault, -ENOMEM, "open RBD image %s", c->image);
-	int r = write ? rbd_open(io, c->image, &handle->image, NULL)
-		      : rbd_open_read_only(io, c->image, &handle->image, snapshot);
-	if (r < 0) {
-		rbd_handle_unref(handle);
-		return fault_of(c, r, "open RBD image");
-	}
-	handle->is_open = true;
-	c->opened = handle;
-	return 0;
-}
-
-/* For a failure after open_handle(). */
-static int drop_opened(struct rbd_call *c, int code)
-{
-	rbd_handle_unref(give(c->opened));
-	return code;
-}
-
-int rbd_open_reader(struct rbd_call *c)
-{
-	char snapshot[CHECKPOINT_NAME_BYTES];
-
-	checkpoint_name(c->id, snapshot);
-	int r = open_handle(c, false, c->has_id ? snapshot : NULL);
-	if (r < 0)
-		return r == -ENOENT && c->has_id
-			       ? fault_set(&c->fault, r, "there is no %s/%s@%s",
-					   c->cluster->location.pool, c->image, snapshot)
-			       : r;
-	r = rbd_check_mark(c, c->opened->image);
-	return r < 0 ? drop_opened(c, r) : 0;
-}
-
-static int create_image(struct rbd_call *c)
-{
-	rbd_image_options_t options;
-	int r;
-
-	rbd_image_options_create(&options);
-	r = rbd_image_options_set_uint64(options, RBD_IMAGE_OPTION_ORDER, RBD_ORDER);
-	if (r == 0)
-		r = rbd_image_options_set_uint64(options, RBD_IMAGE_OPTION_FEATURES, features);
-	/* Empty: whoever finds it without the mark may take it as his own. */
-	if (r == 0)
-		r = rbd_create4(c->cluster->io, c->image, 0, options);
-	rbd_image_options_destroy(options);
-	return r < 0 && r != -EEXIST ? fault_of(c, r, "create RBD image") : 0;
-}
-
-static int open_or_create(struct rbd_call *c)
-{
-	int r = -ENOENT;
-
-	for (int i = 0; r == -ENOENT && i < CREATE_ATTEMPTS; i++) {
-		r = open_handle(c, true, NULL);
-		if (r == -ENOENT) {
-			int created = create_image(c);
-
-			if (created < 0)
-				return created;
-		}
-	}
-	return r;
-}
-
-/* Marks an image that is just created, by us or by someone who died over it. */
-static int check_or_set_mark(struct rbd_call *c)
-{
-	rbd_image_t image = c->opened->image;
-	uint64_t bytes;
-	int r = rbd_check_mark(c, image);
-
-	if (r != -ENOENT)
-		return r;
-	if (rbd_get_size(image, &bytes) < 0 || bytes > 0)
-		return fault_set(&c->fault, -EEXIST,
-				 "RBD image %s/%s is not vmguard's: give another pool or a prefix",
-				 c->cluster->location.pool, c->image);
-	r = rbd_metadata_set(image, RBD_MARK_KEY, RBD_MARK_VALUE);
-	return r < 0 ? fault_of(c, r, "mark RBD image") : 0;
-}
-
-static int fault_locked(struct rbd_call *c, rbd_image_t image)
-{
-	rbd_lock_mode_t mode;
-	char *owners[4] = {NULL};
-	size_t count = sizeof(owners) / sizeof(owners[0]);
-	int r = rbd_lock_get_owners(image, &mode, owners, &count);
-
-	fault_set(&c->fault, -EBUSY,
-		  "RBD image %s/%s is being written by the client at %s: stop it there, or fence "
-		  "its host",
-		  c->cluster->location.pool, c->image, r == 0 && count ? owners[0] : "?");
-	if (r == 0)
-		rbd_lock_get_owners_cleanup(owners, count);
-	return -EBUSY;
-}
-
-/*
- * librbd asks the holder: a live writer refuses within milliseconds (-EROFS). Where nobody
- * answers it waits until the holder's watch has ended, breaks the lock and blocklists it.
- */
-static int lock_image(struct rbd_call *c)
-{
-	rbd_image_t image = c->opened->image;
-
-	rbd_call_extend(c, RBD_LOCK_WAIT_MS);
-	int r = rbd_lock_acquire(image, RBD_LOCK_MODE_EXCLUSIVE);
-	rbd_call_extend(c, rbd_limit_ms(c->timeout_seconds));
-	if (r == -EROFS || r == -EBUSY || r == -EAGAIN)
-		return fault_locked(c, image);
-	return r < 0 ? fault_of(c, r, "lock RBD image") : 0;
-}
-
-static int run_open_writer(struct rbd_call *c)
-{
-	uint64_t bytes = 0;
-	int r = open_or_create(c);
-
-	if (r < 0)
-		return r;
-	r = check_or_set_mark(c);
-	if (r == 0)
-		r = lock_image(c);
-	if (r == 0)
-		r = rbd_remove_snapshots(c, c->opened->image, false);
-	if (r == 0 && rbd_get_size(c->opened->image, &bytes) < 0)
-		r = fault_of(c, -EIO, "get the size of RBD image");
-	c->count = bytes / STORE_SEGMENT_BYTES;
-	return r < 0 ? drop_opened(c, r) : 0;
-}
-
-static int set_call(struct rbd_call *c, struct store *s, const char *guest, struct fault *f)
+int rbd_guest_call(struct rbd_call *c, struct store *s, const char *guest,
+		   int (*run)(struct rbd_call *c), struct fault *f)
 {
 	struct rbd_cluster *cluster = ((struct rbd_store *)s)->cluster;
 	int r = store_check_name(guest, f);
 
-	*c = (struct rbd_call){.cluster = cluster,
+	*c = (struct rbd_call){.run = run,
+			       .cluster = cluster,
 			       .timeout_seconds = cluster->location.timeout_seconds};
 	snprintf(c->image, sizeof(c->image), "%s%s", cluster->location.prefix, guest);
-	return r;
+	return r < 0 ? r : rbd_key_use(cluster, s, f);
 }
 
 int rbd_store_image_open(struct store *s, const char *guest, enum store_mode mode,
@@ -199,14 +39,14 @@ int rbd_store_image_open(struct store *s, const char *guest, enum store_mode mod
 {
 	auto_free struct rbd_store_image *image = calloc(1, sizeof(*image));
 	struct rbd_call c;
-	int r = set_call(&c, s, guest, f);
+	int r = rbd_guest_call(&c, s, guest,
+			       mode == STORE_WRITE ? rbd_run_open_writer : rbd_run_open_reader, f);
 
 	*out = NULL;
 	if (r < 0)
 		return r;
 	if (!image)
 		return fault_errno(f, -ENOMEM, "open image %s", guest);
-	c.run = mode == STORE_WRITE ? run_open_writer : rbd_open_reader;
 	c.has_id = at;
 	if (at)
 		c.id = *at;
@@ -254,9 +94,18 @@ void rbd_store_image_close(struct store_image *base)
 
 static int run_grow(struct rbd_call *c)
 {
-	int r = rbd_resize(c->handle->image, c->count * STORE_SEGMENT_BYTES);
+	struct rbd_handle *h = c->handle;
+	uint64_t bytes = 0;
+	/* librbd counts the header of the encryption here (16.2), or does not. */
+	int r = rbd_resize(h->image, (c->count + h->header_segments) * STORE_SEGMENT_BYTES);
 
-	return r < 0 ? fault_of(c, r, "grow RBD image") : 0;
+	if (r < 0)
+		return fault_of(c, r, "grow RBD image");
+	r = rbd_get_size(h->image, &bytes);
+	if (r == 0 && bytes / STORE_SEGMENT_BYTES < c->count)
+		r = -EIO;
+	c->count = bytes / STORE_SEGMENT_BYTES;
+	return r < 0 ? fault_of(c, r, "see how large is now RBD image") : 0;
 }
 
 int rbd_store_reserve(struct store_image *base, uint64_t segments, struct fault *f)
@@ -279,7 +128,7 @@ int rbd_store_reserve(struct store_image *base, uint64_t segments, struct fault 
 	if (r < 0)
 		return fault_wrap(f, "make room for %s", base->guest);
 	pthread_mutex_lock(&image->handle->mutex);
-	image->segments = rounded;
+	image->segments = c.count;
 	pthread_mutex_unlock(&image->handle->mutex);
 	return 0;
 }
@@ -301,15 +150,27 @@ int rbd_store_read(struct store_image *base, uint64_t segment, size_t offset, vo
 			 segment, base->guest);
 }
 
+void rbd_store_object_name(struct store_image *base, uint64_t segment,
+			   char name[STORE_OBJECT_BYTES])
+{
+	struct rbd_store_image *image = rbd_image_of(base);
+	char prefix[STORE_OBJECT_BYTES] = "";
+
+	if (rbd_get_block_name_prefix(image->handle->image, prefix, sizeof(prefix)) < 0)
+		snprintf(prefix, sizeof(prefix), "%.60s", image->name);
+	/* The start is cut off, if anything: the number is what one looks for. */
+	snprintf(name, STORE_OBJECT_BYTES, "%.40s/%.60s.%016" PRIx64, image->cluster->location.pool,
+		 prefix, segment + image->handle->header_segments);
+}
+
+/* No key is needed to delete. */
 static int run_remove_image(struct rbd_call *c)
 {
-	int r = open_handle(c, true, NULL);
+	int r = rbd_open_changer(c);
 
 	if (r < 0)
 		return r;
-	r = rbd_check_mark(c, c->opened->image);
-	if (r == 0)
-		r = lock_image(c);
+	r = rbd_writer_lock(c);
 	if (r == 0)
 		r = rbd_remove_snapshots(c, c->opened->image, true);
 	rbd_handle_unref(give(c->opened));
@@ -336,11 +197,10 @@ static int run_remove_objects(struct rbd_call *c)
 int rbd_store_image_remove(struct store *s, const char *guest, struct fault *f)
 {
 	struct rbd_call c;
-	int r = set_call(&c, s, guest, f);
+	int r = rbd_guest_call(&c, s, guest, run_remove_image, f);
 
 	if (r < 0)
 		return r;
-	c.run = run_remove_image;
 	r = rbd_call(&c, f);
 	c.run = run_remove_objects;
 	if (r == 0)

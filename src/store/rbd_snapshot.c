@@ -147,6 +147,8 @@ static int remove_snapshot(struct rbd_call *c, rbd_image_t image, const char *na
 	int64_t started_ms = monotonic_ms();
 	int r = distrust_late(c, rbd_snap_remove(image, name), started_ms);
 
+	if (r == -EBUSY && rbd_check_protected(c, image, name) == -EBUSY)
+		return r;
 	return r < 0 ? fault_of(c, r, "remove snapshot", name) : 0;
 }
 
@@ -250,11 +252,22 @@ static bool is_unfinished(const char *name)
 	       strspn(name + prefix, "0123456789abcdef") == 16 && !name[prefix + 16];
 }
 
+static int check_none_protected(struct rbd_call *c, rbd_image_t image, const struct snapshots *s)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < s->count; i++)
+		r = rbd_check_protected(c, image, s->items[i].name);
+	return r;
+}
+
 int rbd_remove_snapshots(struct rbd_call *c, rbd_image_t image, bool all)
 {
 	struct snapshots s = {0};
 	int r = snapshots_load(c, image, &s);
 
+	if (r == 0 && all)
+		r = check_none_protected(c, image, &s);
 	/* Oldest first: half-way through, the last checkpoint still is the last one. */
 	for (int i = 0; r == 0 && i < s.count; i++) {
 		if (!all && !is_unfinished(s.items[i].name))

@@ -3,7 +3,7 @@
  * Writing the head of an RBD image. librbd writes; a watchdog gives up writes it does not
  * finish in time, as it does not where a write waits for a lock that cannot be had.
  *
- *	store_write -> rbd_aio_write2 -> write_over -> done
+ *	store_write -> rbd_aio_writev -> write_over -> done
  *	                     `-- late: watchdog -----> done(-ETIMEDOUT), the image is lost
  */
 #include "rbd.h"
@@ -11,6 +11,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
+#include <sys/uio.h>
 
 #include "rbd_fault.h"
 #include "rbd_room.h"
@@ -118,6 +120,24 @@ static struct rbd_write *job_new(struct rbd_handle *h, struct store_write *w)
 	return job;
 }
 
+/*
+ * What is to be written. A block that is encrypted in part would first be read by librbd, so the
+ * last one is filled up: what a segment holds beyond its end is anybody's.
+ */
+static int split_write(struct rbd_write *job, const struct store_write *w, struct iovec parts[2])
+{
+	size_t rest = job->handle->encrypted ? w->bytes % RBD_BLOCK_BYTES : 0;
+
+	/* rbd_aio_writev() only reads. */
+	parts[0] = (struct iovec){(void *)(uintptr_t)w->data, w->bytes - rest};
+	parts[1] = (struct iovec){job->tail, sizeof(job->tail)};
+	if (rest)
+		memcpy(job->tail, (const uint8_t *)w->data + parts[0].iov_len, rest);
+	if (!parts[0].iov_len)
+		parts[0] = parts[1];
+	return rest && parts[0].iov_base != job->tail ? 2 : 1;
+}
+
 void rbd_store_write(struct store_image *base, struct store_write *w)
 {
 	struct rbd_store_image *image = rbd_image_of(base);
@@ -129,9 +149,8 @@ void rbd_store_write(struct store_image *base, struct store_write *w)
 		w->done(w, r);
 		return;
 	}
+	struct iovec parts[2];
 	uint64_t at = w->segment * STORE_SEGMENT_BYTES;
-	const void *data = w->data;
-	size_t bytes = w->bytes;
 	struct rbd_write *job = job_new(image->handle, w);
 	if (!job) {
 		w->done(w, -ENOMEM);
@@ -142,7 +161,8 @@ void rbd_store_write(struct store_image *base, struct store_write *w)
 		job_over(job, r);
 		return;
 	}
-	r = rbd_aio_write2(image->handle->image, at, bytes, data, completion, 0);
+	int count = split_write(job, w, parts);
+	r = rbd_aio_writev(image->handle->image, parts, count, at, completion);
 	if (r < 0) {
 		rbd_aio_release(completion);
 		job_over(job, r);
@@ -279,12 +299,21 @@ static int discard_existing(struct rbd_call *c, const uint8_t *map)
 	return 0;
 }
 
+static int note_objects(struct rbd_call *c, uint8_t *map)
+{
+	/* librbd 16.2 then counts what exists from the header on, and versions differ. */
+	if (c->handle->encrypted) {
+		memset(map + c->first, 1, c->count);
+		return 0;
+	}
+	return rbd_diff_iterate2(c->handle->image, NULL, c->first * STORE_SEGMENT_BYTES,
+				 c->count * STORE_SEGMENT_BYTES, 1, 1, note_object, map);
+}
+
 static int run_discard(struct rbd_call *c)
 {
 	auto_free uint8_t *map = calloc(1, c->first + c->count);
-	int r = map ? rbd_diff_iterate2(c->handle->image, NULL, c->first * STORE_SEGMENT_BYTES,
-					c->count * STORE_SEGMENT_BYTES, 1, 1, note_object, map)
-		    : -ENOMEM;
+	int r = map ? note_objects(c, map) : -ENOMEM;
 
 	if (r >= 0)
 		r = discard_existing(c, map);
