@@ -227,6 +227,7 @@ const struct store_ops store_rbd_ops = {
 	.open = rbd_store_open,
 	.close = rbd_store_close,
 	.list = rbd_store_list,
+	.free_bytes = rbd_store_free_bytes,
 	.image_open = rbd_store_image_open,
 	.image_close = rbd_store_image_close,
 	.checkpoints = rbd_store_checkpoints,

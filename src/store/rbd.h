@@ -132,6 +132,11 @@ int rbd_store_is_protected(struct store_image *image, struct checkpoint_id id, s
 /* Within a call: -EBUSY where it is, with what to do. */
 int rbd_check_protected(struct rbd_call *c, rbd_image_t image, const char *snapshot);
 
+/* rbd_free.c */
+int rbd_store_free_bytes(struct store *s, uint64_t *bytes, struct fault *f);
+/* From the text of `ceph df detail`. Pure. -ENODATA. */
+int rbd_free_parse(const char *text, const char *pool, uint64_t *bytes);
+
 /* rbd_write.c */
 int rbd_watchdog_start(struct rbd_store_image *image, struct fault *f);
 /* Waits for the writes under way. */
