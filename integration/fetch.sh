@@ -20,7 +20,7 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 check
 	qemu-system-x86 qemu-utils busybox-static cpio)
 test_packages=(clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck
 	universal-ctags mandoc qemu-block-extra seabios ipxe-qemu
-	ceph-mon ceph-osd ceph-common socat strace procps iproute2)
+	ceph-mon ceph-osd ceph-mgr ceph-common socat strace procps iproute2)
 qemu10_packages=("qemu-system-x86/$release-backports" "qemu-system-common/$release-backports"
 	"qemu-system-data/$release-backports" "qemu-utils/$release-backports"
 	"qemu-block-extra/$release-backports" "seabios/$release-backports" ipxe-qemu)

@@ -7,13 +7,17 @@
 #	ceph_uri                 what to give to --store
 #	ceph_kill osd.0          power failure of one daemon (osd.N or mon.a)
 #	ceph_start osd.0         the same daemon again
+#	ceph_mgr_up              a manager daemon, which some answers need: see below
 #	ceph_stop, ceph_resume   all daemons in good order, and again
 #	ceph_down                stops it and removes its data (also done when the story ends)
 #
 # CEPH_EXTRA="key = value" before ceph_up goes into the clients' part of the configuration,
 # CEPH_AUTH=cephx turns authentication on. CEPH_CONF is exported for the ceph, rados and rbd
-# commands. No manager daemon, no systemd: the daemons are processes of the story, named
-# ceph.osd.0 and so on, which keep everything in $STORY/ceph.
+# commands. No systemd: the daemons are processes of the story, named ceph.osd.0 and so on,
+# which keep everything in $STORY/ceph.
+#
+# Without a manager daemon everything works but statistics: how full a pool is (ceph df), and
+# so a pool's quota. It needs 150 MB of memory and some seconds, so most stories have none.
 
 ceph_up() {
 	CEPH_OSDS=${1:-1}
@@ -37,6 +41,7 @@ ceph_start() {
 	case $1 in
 	mon.*) process_start "ceph.$1" ceph-mon -f -i "${1#*.}" -c "$CEPH_CONF" ;;
 	osd.*) process_start "ceph.$1" ceph-osd -f -i "${1#*.}" -c "$CEPH_CONF" ;;
+	mgr.*) process_start "ceph.$1" ceph-mgr -f -i "${1#*.}" -c "$CEPH_CONF" ;;
 	esac
 }
 
@@ -47,6 +52,7 @@ ceph_kill() {
 # The monitor goes last: the others tell it that they go.
 ceph_stop() {
 	local i
+	process_stop ceph.mgr.x
 	for ((i = 0; i < CEPH_OSDS; i++)); do
 		process_stop "ceph.osd.$i"
 	done
@@ -134,6 +140,7 @@ osd_objectstore = bluestore
 osd_fast_shutdown = true
 osd_crush_initial_weight = 1
 osd_max_pg_per_osd_hard_ratio = 10
+mgr_stats_period = 1
 osd_op_num_shards = 2
 osd_op_num_threads_per_shard = 2
 bluestore_block_size = 17179869184
@@ -142,6 +149,11 @@ bluestore_rocksdb_cf = false
 bluestore_cache_autotune = false
 bluestore_cache_size = 134217728
 bdev_aio_poll_ms = 10
+[mgr]
+mgr_data = $CEPH_DIR/mgr.\$id
+keyring = $CEPH_DIR/mgr.\$id/keyring
+mgr_tick_period = 1
+mgr_initial_modules =
 [client]
 objecter_tick_interval = 0.25
 log_file =
@@ -188,6 +200,20 @@ ceph_osd_make() {
 	ceph-osd --mkfs -i "$id" --osd-uuid "$uuid" -c "$CEPH_CONF" --no-mon-config \
 		>"$STORY/ceph.osd.$id.log" 2>&1
 	echo "{\"cephx_secret\": \"$key\"}" | timeout 60 ceph osd new "$uuid" "$id" -i - >/dev/null
+}
+
+ceph_mgr_up() {
+	need ceph-mgr
+	mkdir -p "$CEPH_DIR/mgr.x"
+	timeout 60 ceph auth get-or-create mgr.x mon 'allow profile mgr' osd 'allow *' \
+		>"$CEPH_DIR/mgr.x/keyring"
+	ceph_start mgr.x
+	wait_until 120 ceph_knows_room
+}
+
+# True when a manager has told the monitor how large the OSDs are.
+ceph_knows_room() {
+	(($(timeout 30 ceph df -f json 2>/dev/null | json stats.total_bytes) > 0))
 }
 
 ceph_pool_up() {

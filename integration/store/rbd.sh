@@ -34,7 +34,7 @@ done
 rbd info vmguard-none 2>/dev/null && fail "an image that nobody made"
 rbd snap ls web
 
-# The dead writer's lock goes after 30 s; a story that found it kept would end here.
+# The next writer takes the dead one's lock over (takeover.sh).
 for delay in 0.1 0.4 0.8; do
 	step "vmguard is killed after $delay s"
 	"$VMGUARD" snapshot --qmp "$STORY/web.qmp" --store "$store" --name web >/dev/null 2>&1 &
