@@ -236,7 +236,7 @@ static bool object_has(const char *object, uint8_t fill)
 	return found == 8;
 }
 
-START_TEST(names_the_rados_object_of_a_segment)
+START_TEST(keeps_a_segment_in_the_object_it_names)
 {
 	char name[STORE_OBJECT_BYTES];
 	struct store *s = contract_store();
@@ -394,6 +394,7 @@ END_TEST
 #define RBD_CASES                                                                                \
 	opens_an_encrypted_image_with_its_key_alone, refuses_a_key_for_a_plain_image,            \
 		makes_no_image_with_a_key_unless_told_to_encrypt, encrypts_writes_of_any_length, \
-		grows_an_encrypted_image_to_its_last_segment, names_the_rados_object_of_a_segment,     \
-		takes_over_an_image_whose_maker_died, leaves_the_images_of_others_alone,         \
-		protects_a_commit_beside_a_writer, says_which_process_writes
+		grows_an_encrypted_image_to_its_last_segment,                                    \
+		keeps_a_segment_in_the_object_it_names, takes_over_an_image_whose_maker_died,    \
+		leaves_the_images_of_others_alone, protects_a_commit_beside_a_writer,            \
+		says_which_process_writes
