@@ -54,7 +54,8 @@ static struct store_key *key_copy(const struct store_key *key, struct fault *f)
 		fault_errno(f, -errno, "make room for the key");
 		return NULL;
 	}
-	if (mlock(copy, key_room(key)) < 0 || madvise(copy, key_room(key), MADV_DONTDUMP) < 0) {
+	if (mlock(copy, key_room(key)) < 0 || madvise(copy, key_room(key), MADV_DONTDUMP) < 0 ||
+	    madvise(copy, key_room(key), MADV_DONTFORK) < 0) {
 		fault_errno(f, -errno, "keep the key out of swap and core dumps (see ulimit -l)");
 		munmap(copy, key_room(key));
 		return NULL;
