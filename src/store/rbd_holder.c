@@ -63,7 +63,7 @@ static uint64_t namespace_of_self(const char *path)
 
 int rbd_holder_self(struct rbd_holder *h, struct fault *f)
 {
-	struct process_stat stat;
+	struct process_stat stat = {0};
 
 	*h = (struct rbd_holder){
 		.pid = getpid(),
@@ -94,7 +94,7 @@ static bool is_of_our_kind(const struct rbd_holder *h)
 
 enum rbd_life rbd_holder_life(const struct rbd_holder *h)
 {
-	struct process_stat stat;
+	struct process_stat stat = {0};
 
 	if (!is_of_our_kind(h))
 		return RBD_UNKNOWN;

@@ -112,7 +112,7 @@ static int open_writer_of(struct rbd_call *c, int (*check)(struct rbd_call *c))
 			   : fault_errno(&c->fault, -ENOMEM, "open RBD image %s", c->image);
 	}
 	rbd_handle_unref(reader);
-	if (r == 0) {
+	if (r == 0 && handle) {
 		r = rbd_open(c->cluster->io, c->image, &handle->image, NULL);
 		handle->is_open = r == 0;
 		r = r < 0 ? fault_of(c, r, "open RBD image") : 0;
