@@ -21,6 +21,7 @@
  *
  * Arguments, after "--" on the kernel's command line: mib= (memory to write), threads=,
  * nodes= (spread over so many NUMA nodes), rate= (writes a second and thread, 0: no limit),
+ * hot= (MiB that are written over and over, the rest stays as first written; 0: all),
  * verify= (ticks between full passes, 0: only when asked).
  */
 #include <linux/mempolicy.h>
@@ -49,7 +50,8 @@
 struct writer {
 	pthread_t thread;
 	unsigned int cpu;
-	uint64_t first; /* pages [first, end) are this writer's */
+	uint64_t first; /* pages [first, end) are this writer's, */
+	uint64_t hot;	/* [first, hot) those that it goes on writing */
 	uint64_t end;
 	uint64_t next; /* of the pages taken in order */
 	uint64_t random;
@@ -64,6 +66,7 @@ static struct {
 	uint64_t threads;
 	uint64_t nodes;
 	uint64_t rate;
+	uint64_t hot;
 	uint64_t verify;
 } options = {.mib = 64, .threads = 1, .verify = 5};
 
@@ -155,14 +158,14 @@ static uint64_t writer_pick(struct writer *w)
 	uint64_t x = w->random;
 
 	if (w->writes % 2 == 0) {
-		w->next = w->next + 1 < w->end ? w->next + 1 : w->first;
+		w->next = w->next + 1 < w->hot ? w->next + 1 : w->first;
 		return w->next;
 	}
 	x ^= x << 13;
 	x ^= x >> 7;
 	x ^= x << 17;
 	w->random = x;
-	return w->first + x % (w->end - w->first);
+	return w->first + x % (w->hot - w->first);
 }
 
 /*
@@ -236,6 +239,8 @@ static void wait_for_writers(uint64_t pass)
 
 static void writers_start(void)
 {
+	uint64_t hot = options.hot * (1024 * 1024 / PAGE_BYTES) / options.threads;
+
 	pass_wanted = 1; /* what the first writing counts as */
 	for (uint64_t i = 0; i < options.threads; i++) {
 		struct writer *w = &writers[i];
@@ -243,6 +248,7 @@ static void writers_start(void)
 		w->cpu = (unsigned int)i;
 		w->first = w->next = pages * i / options.threads;
 		w->end = pages * (i + 1) / options.threads;
+		w->hot = hot && hot < w->end - w->first ? w->first + hot : w->end;
 		w->random = 0x2545f4914f6cdd1dULL + i;
 		if (pthread_create(&w->thread, NULL, writer_run, w)) {
 			say("BAD no thread %llu\n", (unsigned long long)i);
@@ -271,11 +277,9 @@ static void options_read(int argc, char **argv)
 	const struct {
 		const char *name;
 		uint64_t *value;
-	} names[] = {{"mib=", &options.mib},
-		     {"threads=", &options.threads},
-		     {"nodes=", &options.nodes},
-		     {"rate=", &options.rate},
-		     {"verify=", &options.verify}};
+	} names[] = {{"mib=", &options.mib},	 {"threads=", &options.threads},
+		     {"nodes=", &options.nodes}, {"rate=", &options.rate},
+		     {"hot=", &options.hot},	 {"verify=", &options.verify}};
 
 	for (int i = 1; i < argc; i++)
 		for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++)
