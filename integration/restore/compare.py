@@ -50,9 +50,10 @@ def read_records(stream, pages):
         pages[stream.block, offset] = content
 
 
-def read_pages(data):
+def read_pages(data, pages):
+    """Puts what each page holds into `pages`, by block and offset."""
     assert struct.unpack(">II", data[:8]) == (0x5145564D, 3), "not a stream"
-    stream, pages = Stream(data), {}
+    stream = Stream(data)
     while True:
         kind = stream.number(1)
         if kind == 7:
@@ -70,7 +71,7 @@ def read_pages(data):
 
 def main():
     with open(sys.argv[1], "rb") as file:
-        pages = read_pages(file.read())
+        pages = read_pages(file.read(), {})
     with open(sys.argv[2], "rb") as file:
         memory = file.read()
     compared = 0
@@ -83,4 +84,5 @@ def main():
     print(f"{compared} pages are equal")
 
 
-main()
+if __name__ == "__main__":
+    main()
