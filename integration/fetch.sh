@@ -6,10 +6,11 @@
 #	fetch.sh packages [--build-only]   installs missing packages (needs root only then)
 #	fetch.sh kernel [DIR]              the guest kernel: DIR/vmlinuz
 #	fetch.sh qemu10 [DIR]              QEMU 10.0 from bookworm-backports: DIR/qemu-system-x86_64
+#	fetch.sh bench [DIR]               libvirt, which bench/peers compares with: DIR/usr
 #
-# Without arguments: all three. The kernel and QEMU 10.0 are unpacked into DIR (build/fetched/…
-# by default), never installed; apt's lists for them are private too. What is there already
-# is left alone, so a second run needs no network.
+# Without arguments: the first three. The kernel, QEMU 10.0 and libvirt are unpacked into DIR
+# (build/fetched/… by default), never installed; apt's lists for them are private too. What is
+# there already is left alone, so a second run needs no network.
 set -euo pipefail
 
 fetched=$(cd "$(dirname "$0")/.." && pwd)/build/fetched
@@ -24,6 +25,8 @@ test_packages=(clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellch
 qemu10_packages=("qemu-system-x86/$release-backports" "qemu-system-common/$release-backports"
 	"qemu-system-data/$release-backports" "qemu-utils/$release-backports"
 	"qemu-block-extra/$release-backports" "seabios/$release-backports" ipxe-qemu)
+bench_packages=(libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libvirt0 libyajl2
+	libpcap0.8)
 
 fail() {
 	echo "fetch.sh: $*" >&2
@@ -152,10 +155,22 @@ WRAPPER
 	finish "$dir"
 }
 
+# bench/libvirt.sh lays DIR/usr over /usr in a mount namespace of its own.
+bench() {
+	local dir
+	dir=$(realpath -m "$1")
+	[ ! -e "$dir/usr/sbin/libvirtd" ] || return 0
+	echo "fetching libvirt"
+	begin "$dir"
+	unpack "$state" "$new" "${bench_packages[@]}"
+	finish "$dir"
+}
+
 case ${1:-all} in
 packages) packages "${2:-}" ;;
 kernel) kernel "${2:-$fetched/kernel}" ;;
 qemu10) qemu10 "${2:-$fetched/qemu10}" ;;
+bench) bench "${2:-$fetched/libvirt}" ;;
 all)
 	packages --for-tests
 	kernel "$fetched/kernel"
