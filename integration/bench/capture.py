@@ -7,7 +7,6 @@ of this program notes when each arrives. The longest time without a dot is the s
 second are its speed.
 """
 import argparse
-import fcntl
 import json
 import os
 import socket
@@ -16,7 +15,8 @@ import subprocess
 import threading
 import time
 
-PIPE_BYTES = 1 << 20
+import machine
+
 SETTLE_SECONDS = 1.0
 
 
@@ -47,76 +47,6 @@ class Heartbeat(threading.Thread):
         return stall * 1e3, (beats[-1][1] - beats[0][1]) / (beats[-1][0] - beats[0][0])
 
 
-class Monitor:
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
-        self.file = self.socket.makefile("rb")
-        self.events = []
-        self.file.readline()
-        self.run("qmp_capabilities")
-
-    def read(self):
-        message = json.loads(self.file.readline())
-        if "event" in message:
-            stamp = message["timestamp"]
-            stamp = stamp["seconds"] * 1000 + stamp["microseconds"] / 1000
-            self.events.append((message["event"], message.get("data", {}), stamp))
-        return message
-
-    def run(self, name, fd=None, **arguments):
-        text = json.dumps({"execute": name, "arguments": arguments}).encode()
-        if fd is None:
-            self.socket.sendall(text)
-        else:
-            socket.send_fds(self.socket, [text], [fd])
-        while "return" not in (message := self.read()):
-            if "error" in message:
-                raise RuntimeError(f"{name}: {message['error']}")
-        return message["return"]
-
-    def capability(self, name, on):
-        self.run("migrate-set-capabilities", capabilities=[{"capability": name, "state": on}])
-
-    def await_migration(self):
-        while not any(e[1].get("status") == "completed" for e in self.events):
-            if any(e[1].get("status") == "failed" for e in self.events):
-                raise RuntimeError("QEMU's snapshot failed")
-            self.read()
-
-    def event_ms(self, name):
-        return next(e[2] for e in self.events if e[0] == name)
-
-
-class Peak(threading.Thread):
-    """The most memory that a process has had, MiB; what the kernel reports at its end includes
-    the program that started it."""
-
-    def __init__(self, process):
-        super().__init__(daemon=True)
-        self.status, self.mib = f"/proc/{process.pid}/status", 0
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                with open(self.status) as status:
-                    lines = [line for line in status if line.startswith("VmHWM")]
-            except OSError:  # it has ended
-                return
-            if not lines:  # a zombie has none
-                return
-            self.mib = max(self.mib, int(lines[0].split()[1]) / 1024)
-            time.sleep(0.02)
-
-
-def cpu_of(process):
-    """CPU seconds of a child, which is waited for."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_utime + usage.ru_stime
-
-
 class Bench:
     def __init__(self, options):
         self.options = options
@@ -130,10 +60,8 @@ class Bench:
              "-qmp", f"unix:{options.folder}/look,server=on,wait=off"],
             stdin=subprocess.DEVNULL)
         path = os.path.join(options.folder, "look")
-        while not os.path.exists(path):
-            time.sleep(0.01)
-        time.sleep(0.2)
-        self.monitor = Monitor(path)
+        machine.await_path(path, self.qemu)
+        self.monitor = machine.Monitor(path)
         self.heart = Heartbeat(os.path.join(options.folder, "serial"))
         self.heart.start()
         self.monitor.capability("events", True)
@@ -145,22 +73,6 @@ class Bench:
             if time.monotonic() > end:
                 raise RuntimeError("the guest does not count")
             time.sleep(0.05)
-
-    def drain(self):
-        """QEMU's background snapshot, read by cat and thrown away."""
-        read_end, write_end = os.pipe()
-        fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        reader = subprocess.Popen(["cat"], stdin=read_end, stdout=subprocess.DEVNULL)
-        peak = Peak(reader)
-        self.monitor.run("getfd", fd=write_end, fdname="drain")
-        os.close(write_end)
-        os.close(read_end)
-        self.monitor.capability("background-snapshot", True)
-        self.monitor.run("migrate", uri="fd:drain")
-        self.monitor.await_migration()
-        self.monitor.capability("background-snapshot", False)
-        return {"pause": self.monitor.event_ms("RESUME") - self.monitor.event_ms("STOP"),
-                "cpu": cpu_of(reader), "memory": peak.mib}
 
     def stop_and_copy(self):
         """What `virsh save` does: the guest stands still while all of it is written."""
@@ -176,8 +88,7 @@ class Bench:
         finally:
             os.close(fd)
             os.unlink(path)
-        while "RESUME" not in [e[0] for e in self.monitor.events]:
-            self.monitor.read()
+        self.monitor.await_event("RESUME")
         return {"pause": self.monitor.event_ms("RESUME") - self.monitor.event_ms("STOP"),
                 "cpu": 0.0, "memory": 0.0}
 
@@ -185,9 +96,9 @@ class Bench:
         command = [self.options.vmguard, "snapshot", "--qmp", f"{self.options.folder}/qmp",
                    "--store", uri, "--name", "bench", "--json", *more]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        peak = Peak(process)
+        peak = machine.Peak(process)
         report = json.loads(process.stdout.read() or "{}")
-        cpu = cpu_of(process)
+        cpu = machine.cpu_of(process)
         if process.returncode:
             raise RuntimeError("vmguard failed")
         return {"pause": report["pause_ms"], "cpu": cpu, "memory": peak.mib,
@@ -204,8 +115,7 @@ class Bench:
     def measure(self, way):
         time.sleep(SETTLE_SECONDS)
         quiet = self.heart.between(time.monotonic() - SETTLE_SECONDS, time.monotonic())
-        self.monitor.run("query-status")  # takes in what other ways have left to be read
-        self.monitor.events.clear()
+        self.monitor.forget_events()
         start = time.monotonic()
         figures = way()
         end = time.monotonic()
@@ -248,7 +158,7 @@ def main():
     options = parser.parse_args()
     bench = Bench(options)
     try:
-        ways = {"drained": bench.drain}
+        ways = {"drained": lambda: machine.drain(bench.monitor)}
         for store in options.store:
             name, uri = store.split("=", 1)
             ways[f"vmguard, {name}"] = lambda uri=uri: bench.vmguard(uri)
@@ -257,7 +167,7 @@ def main():
             ways[f"vmguard, {name}"] = lambda uri=uri: bench.vmguard(
                 uri, "--spool", f"{options.ram + 64}M")
         ways["stop and copy"] = bench.stop_and_copy
-        bench.drain()  # the first snapshot splits huge pages and is not like the later ones
+        machine.drain(bench.monitor)  # the first snapshot splits huge pages and is not like the later ones
         rows = {name: [] for name in ways}
         for turn in range(options.rounds):
             for name, way in ways.items():
