@@ -255,7 +255,6 @@ static uint64_t data_segments(void)
 START_TEST(keeps_the_space_within_bounds)
 {
 	uint64_t moved = 0;
-	uint64_t written = 0;
 
 	begin_series();
 	take();
@@ -267,7 +266,6 @@ START_TEST(keeps_the_space_within_bounds)
 			reopen();
 		take();
 		moved += last->pages_moved;
-		written += last->pages_written;
 		ck_assert_uint_le(data_segments(), live * 3 / 2 + 3);
 		/* The manifest and the superblock are written beside these. */
 		ck_assert_uint_le(segments_put + 2, last->bytes_written / STORE_SEGMENT_BYTES + 8);

@@ -252,13 +252,33 @@ static bool is_unfinished(const char *name)
 	       strspn(name + prefix, "0123456789abcdef") == 16 && !name[prefix + 16];
 }
 
+/*
+ * librbd removes a snapshot by way of its trash, where it has a UUID for a name and is known by its
+ * id alone; there it stays when the client dies meanwhile, with all its data.
+ */
+static bool is_half_removed(rbd_image_t image, const rbd_snap_info_t *s)
+{
+	rbd_snap_namespace_type_t type;
+
+	return rbd_snap_get_namespace_type(image, s->id, &type) == 0 &&
+	       type == RBD_SNAP_NAMESPACE_TYPE_TRASH;
+}
+
 static int check_none_protected(struct rbd_call *c, rbd_image_t image, const struct snapshots *s)
 {
 	int r = 0;
 
 	for (int i = 0; r == 0 && i < s->count; i++)
-		r = rbd_check_protected(c, image, s->items[i].name);
+		if (!is_half_removed(image, &s->items[i]))
+			r = rbd_check_protected(c, image, s->items[i].name);
 	return r;
+}
+
+static int remove_by_id(struct rbd_call *c, rbd_image_t image, const rbd_snap_info_t *s)
+{
+	int r = rbd_snap_remove_by_id(image, s->id);
+
+	return r < 0 && r != -ENOENT ? fault_of(c, r, "remove half-removed snapshot", s->name) : 0;
 }
 
 int rbd_remove_snapshots(struct rbd_call *c, rbd_image_t image, bool all)
@@ -270,10 +290,13 @@ int rbd_remove_snapshots(struct rbd_call *c, rbd_image_t image, bool all)
 		r = check_none_protected(c, image, &s);
 	/* Oldest first: half-way through, the last checkpoint still is the last one. */
 	for (int i = 0; r == 0 && i < s.count; i++) {
-		if (!all && !is_unfinished(s.items[i].name))
+		bool half = is_half_removed(image, &s.items[i]);
+
+		if (!all && !half && !is_unfinished(s.items[i].name))
 			continue;
 		rbd_call_extend(c, rbd_limit_ms(c->timeout_seconds));
-		r = remove_snapshot(c, image, s.items[i].name);
+		r = half ? remove_by_id(c, image, &s.items[i])
+			 : remove_snapshot(c, image, s.items[i].name);
 	}
 	snapshots_clear(&s);
 	return r;
