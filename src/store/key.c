@@ -96,6 +96,15 @@ int store_key_read(const char *path, struct store_key **out, struct fault *f)
 	return 0;
 }
 
+struct store_key *store_key_copy(const struct store_key *key, struct fault *f)
+{
+	struct store_key *copy = key_new(f);
+
+	if (copy)
+		memcpy(copy, key, sizeof(*key) + key->bytes);
+	return copy;
+}
+
 int store_use_key(struct store *s, const char *key_file, bool encrypt_new, struct fault *f)
 {
 	struct store_key *key;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "key.h"
 #include "rbd_fault.h"
 
 /* Guards the references and struct rbd_running; held for a few instructions only. */
@@ -43,7 +44,7 @@ void rbd_cluster_unref(struct rbd_cluster *cluster)
 		rados_ioctx_destroy(cluster->io);
 	if (cluster->has_rados)
 		rados_shutdown(cluster->rados);
-	rbd_key_free(cluster->key);
+	store_key_wipe(cluster->key);
 	free(cluster);
 }
 

@@ -105,8 +105,6 @@ int rbd_call(struct rbd_call *c, struct fault *f);
 void rbd_call_extend(struct rbd_call *c, int64_t ms);
 
 struct rbd_cluster *rbd_cluster_ref(struct rbd_cluster *cluster);
-/* Overwrites it; accepts NULL. (rbd_crypto.c) */
-void rbd_key_free(struct store_key *key);
 /* The last one disconnects, which may block for ever. */
 void rbd_cluster_unref(struct rbd_cluster *cluster);
 

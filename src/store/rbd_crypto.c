@@ -15,9 +15,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 
+#include "key.h"
 #include "rbd_fault.h"
 
 enum {
@@ -30,62 +29,18 @@ enum {
 /* Guards the key of every cluster. */
 static pthread_mutex_t key_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static size_t key_room(const struct store_key *key)
-{
-	return sizeof(*key) + key->bytes;
-}
-
-/*
- * librbd has the key of the data on its heap as long as an image is open, and ours while it works
- * it out: so no core dump of this process, and no look into it by other processes of the user.
- * What it starts is not concerned.
- */
-static void forbid_core_dumps(void)
-{
-	prctl(PR_SET_DUMPABLE, 0);
-}
-
-static struct store_key *key_copy(const struct store_key *key, struct fault *f)
-{
-	struct store_key *copy = mmap(NULL, key_room(key), PROT_READ | PROT_WRITE,
-				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (copy == MAP_FAILED) {
-		fault_errno(f, -errno, "make room for the key");
-		return NULL;
-	}
-	if (mlock(copy, key_room(key)) < 0 || madvise(copy, key_room(key), MADV_DONTDUMP) < 0 ||
-	    madvise(copy, key_room(key), MADV_DONTFORK) < 0) {
-		fault_errno(f, -errno, "keep the key out of swap and core dumps (see ulimit -l)");
-		munmap(copy, key_room(key));
-		return NULL;
-	}
-	memcpy(copy, key, key_room(key));
-	return copy;
-}
-
 int rbd_key_use(struct rbd_cluster *cluster, const struct store *s, struct fault *f)
 {
 	if (!s->key)
 		return 0;
 	pthread_mutex_lock(&key_mutex);
 	if (!cluster->key) {
-		cluster->key = key_copy(s->key, f);
+		cluster->key = store_key_copy(s->key, f);
 		cluster->encrypt_new = s->encrypt_new;
-		forbid_core_dumps();
 	}
 	int r = cluster->key ? 0 : f->code;
 	pthread_mutex_unlock(&key_mutex);
 	return r;
-}
-
-void rbd_key_free(struct store_key *key)
-{
-	if (!key)
-		return;
-	size_t room = key_room(key);
-	explicit_bzero(key, room);
-	munmap(key, room);
 }
 
 int rbd_key_check(struct rbd_call *c, enum rbd_mark mark)
