@@ -62,7 +62,7 @@ def drained(guest, count):
 
 def main():
     chosen = figures.options(__doc__, NUMBERS)
-    mib = chosen.ram - machine.OTHER_MIB
+    mib = machine.written_mib(chosen.ram)
     mib -= mib % 4
     with machine.LinuxGuest(chosen, chosen.ram, "first", mib=mib) as guest:
         drained(guest, 0)  # the first one splits huge pages

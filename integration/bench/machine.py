@@ -13,7 +13,6 @@ import time
 
 PIPE_BYTES = 1 << 20
 PAGE_BYTES = 4096
-OTHER_MIB = 160  # of the Linux guest's RAM that its program does not write
 
 
 class Monitor:
@@ -174,10 +173,15 @@ class LinuxGuest:
         self.process.wait()
 
 
+def written_mib(ram):
+    """What the Linux guest's program may have: the kernel keeps an account of all pages."""
+    return ram - 160 - ram // 64
+
+
 def kernel_words(ram, mib=None, rate=1, hot=0):
     """verify=0: a full pass would read all pages, and take the CPU that is measured."""
     return ("console=ttyS0 quiet tsc=reliable panic=-1 -- "
-            f"mib={mib or ram - OTHER_MIB} rate={rate} hot={hot} verify=0")
+            f"mib={mib or written_mib(ram)} rate={rate} hot={hot} verify=0")
 
 
 def printed(serial):
