@@ -174,8 +174,8 @@ class LinuxGuest:
 
 
 def written_mib(ram):
-    """What the Linux guest's program may have: the kernel keeps an account of all pages."""
-    return ram - 160 - ram // 64
+    """What the Linux guest may write: its program and its kernel keep account of all pages."""
+    return ram - 160 - ram // 24
 
 
 def kernel_words(ram, mib=None, rate=1, hot=0):
