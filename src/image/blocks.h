@@ -2,12 +2,21 @@
 /* Superblock and blocks on their way from and to a store image. */
 #pragma once
 
+#include <errno.h>
+#include <stdbool.h>
+
 #include "image/format.h"
 #include "vmguard/image.h"
 
 /* Writes a segment and waits for it. */
 int segment_write(struct store_image *s, uint64_t segment, const void *data, size_t bytes,
 		  struct fault *f);
+
+/* Whether it is what was read that is wrong, or gone, and not the way there. */
+static inline bool is_damage(int r)
+{
+	return r == -EBADMSG || r == -EIO || r == -ENOENT;
+}
 
 /* Says in which segment, and what it is called outside. Returns f->code. */
 int fault_in_segment(struct fault *f, struct store_image *s, uint64_t segment);

@@ -106,11 +106,6 @@ static int load_base(struct image *image, struct fault *f)
 	return r < 0 ? r : load_table(image, f);
 }
 
-static bool is_damage(int r)
-{
-	return r == -EBADMSG || r == -EIO || r == -ENOENT;
-}
-
 /* What frozen commits need is theirs, whatever is written over it in the head. */
 static int start_over(struct image *image, struct checkpoint_id last, const struct fault *why,
 		      struct fault *f)

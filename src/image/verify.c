@@ -18,11 +18,6 @@ struct verifying {
 	struct verify_figures *figures;
 };
 
-static bool is_damage(int r)
-{
-	return r == -EBADMSG || r == -EIO || r == -ENOENT;
-}
-
 static int report(struct verifying *v, struct damage *d, struct fault *f)
 {
 	v->figures->damaged++;
