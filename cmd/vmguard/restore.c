@@ -88,19 +88,18 @@ static void print_json(const struct restored *r, const char *socket)
 {
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "guest", json_object_new_string(r->target.guest));
-	json_object_object_add(o, "checkpoint", json_object_new_uint64(r->number));
-	json_object_object_add(o, "state", json_object_new_string(r->result.run_state));
-	json_object_object_add(o, "pages_total", json_object_new_uint64(r->result.pages_total));
-	json_object_object_add(o, "bytes_sent", json_object_new_uint64(r->result.bytes_sent));
-	json_object_object_add(o, "total_ms", json_object_new_int64(r->result.total_ms));
-	json_object_object_add(o, "qmp", json_object_new_string(socket));
+	json_add_text(o, "guest", r->target.guest);
+	json_add_number(o, "checkpoint", r->number);
+	json_add_text(o, "state", r->result.run_state);
+	json_add_number(o, "pages_total", r->result.pages_total);
+	json_add_number(o, "bytes_sent", r->result.bytes_sent);
+	json_add_number(o, "total_ms", r->result.total_ms);
+	json_add_text(o, "qmp", socket);
 	if (r->qemu.pid) {
-		json_object_object_add(o, "pid", json_object_new_int(r->qemu.pid));
-		json_object_object_add(o, "log", json_object_new_string(r->qemu.log));
+		json_add_number(o, "pid", r->qemu.pid);
+		json_add_text(o, "log", r->qemu.log);
 	}
-	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
-	json_object_put(o);
+	json_print(o);
 }
 
 static void print_text(const struct restored *r)
