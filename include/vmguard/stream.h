@@ -91,3 +91,58 @@ int stream_write_page(struct stream_writer *w, uint64_t page, const uint8_t *dat
 /* The device state as the parser gave it. -ENODATA when not every page was written. */
 int stream_write_end(struct stream_writer *w, const uint8_t *devices, size_t bytes,
 		     struct fault *f);
+
+/* ---- postcopy: the guest runs before its pages are there --------------------------------- */
+
+/*
+ * Instead of head, pages, end: head, run, then pages in any order, each once and of what is zero
+ * only what was asked for, and the end when every page that is not zero was written. The
+ * destination answers on the return path. host_page_bytes: by block; its page size at the
+ * destination (larger than the target's with hugetlb: then all pages of a host page are written
+ * together, in order).
+ */
+int stream_write_postcopy_head(struct stream_writer *w, const uint64_t *host_page_bytes,
+			       struct fault *f);
+/* The guest runs when the destination has read this. */
+int stream_write_run(struct stream_writer *w, const uint8_t *devices, size_t bytes,
+		     struct fault *f);
+/* What stream_write_page() has gathered goes out. */
+int stream_write_pages_now(struct stream_writer *w, struct fault *f);
+int stream_write_postcopy_end(struct stream_writer *w, struct fault *f);
+
+/* A second channel (postcopy-preempt): page records alone, no head, no run. */
+void stream_writer_be_bare(struct stream_writer *w);
+
+/* A source that takes over from one that died: ask, wait for every block's bitmap, resume. */
+int stream_write_ask_received(struct stream_writer *w, struct fault *f);
+int stream_write_resume(struct stream_writer *w, struct fault *f);
+
+/* Takes what the destination says. A negative return ends parsing and is handed on. */
+struct return_path_sink;
+struct return_path_sink_ops {
+	/* It needs these pages now. */
+	int (*request)(struct return_path_sink *s, uint64_t page, uint64_t pages, struct fault *f);
+	/* Bit p of the bitmap: page p of the block is there; valid during the call. */
+	int (*received)(struct return_path_sink *s, const struct ram_block *b,
+			const uint8_t *bitmap, struct fault *f);
+	int (*resumed)(struct return_path_sink *s, struct fault *f);
+	/* All is loaded (status 0), or loading failed. */
+	int (*shut)(struct return_path_sink *s, uint32_t status, struct fault *f);
+};
+
+struct return_path_sink {
+	const struct return_path_sink_ops *ops;
+};
+
+struct return_path;
+
+/* Layout and sink must outlive it. NULL: no memory. */
+struct return_path *return_path_new(const struct ram_layout *l, struct return_path_sink *sink);
+void return_path_free(struct return_path *p); /* accepts NULL */
+SCOPE_CLOSER(return_path_free, struct return_path)
+
+/*
+ * Feeds the next bytes, any number of them. -EBADMSG: malformed, says what and at which offset;
+ * -EOPNOTSUPP: an unknown message; or the sink's error. After an error it takes no more.
+ */
+int return_path_feed(struct return_path *p, const void *bytes, size_t length, struct fault *f);

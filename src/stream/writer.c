@@ -11,31 +11,11 @@
  * Every page is written, zero pages too: leaving one out is right only where the
  * destination's block is fresh anonymous memory, and that cannot be seen from here.
  */
+#include "stream/writer.h"
+
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
-
-#include "stream/wire.h"
-#include "vmguard/stream.h"
-
-enum {
-	BUFFER_BYTES = 1 << 20,
-	RECORD_BYTES_MAX = 8 + 1 + WIRE_NAME_MAX, /* without the page */
-	CLOSING_BYTES = 8 + 5,			  /* EOS, footer */
-	PART_HEAD_BYTES = 5,
-};
-
-struct stream_writer {
-	const struct ram_layout *layout;
-	struct stream_output *output;
-	const struct ram_block *block; /* of the last record, for CONTINUE */
-	uint64_t pages;
-	bool in_part;
-	size_t used;
-	uint8_t buffer[BUFFER_BYTES];
-};
 
 struct stream_writer *stream_writer_new(const struct ram_layout *l, struct stream_output *o)
 {
@@ -48,6 +28,7 @@ struct stream_writer *stream_writer_new(const struct ram_layout *l, struct strea
 	w->block = NULL;
 	w->pages = 0;
 	w->in_part = false;
+	w->bare = false;
 	w->used = 0;
 	return w;
 }
@@ -57,7 +38,7 @@ void stream_writer_free(struct stream_writer *w)
 	free(w);
 }
 
-static int flush(struct stream_writer *w, struct fault *f)
+int stream_writer_flush(struct stream_writer *w, struct fault *f)
 {
 	int r = w->used ? w->output->ops->write(w->output, w->buffer, w->used, f) : 0;
 
@@ -65,83 +46,53 @@ static int flush(struct stream_writer *w, struct fault *f)
 	return r;
 }
 
-/* The put functions need room that the caller has made. */
-static void put(struct stream_writer *w, const void *bytes, size_t length)
-{
-	memcpy(w->buffer + w->used, bytes, length);
-	w->used += length;
-}
-
-static void put8(struct stream_writer *w, uint8_t value)
-{
-	w->buffer[w->used++] = value;
-}
-
-static void put32(struct stream_writer *w, uint32_t value)
-{
-	wire_put32(w->buffer + w->used, value);
-	w->used += 4;
-}
-
-static void put64(struct stream_writer *w, uint64_t value)
-{
-	wire_put64(w->buffer + w->used, value);
-	w->used += 8;
-}
-
-static void put_name(struct stream_writer *w, const char *name)
-{
-	size_t length = strlen(name);
-
-	put8(w, length);
-	put(w, name, length);
-}
-
-static void open_section(struct stream_writer *w, uint8_t type)
-{
-	put8(w, type);
-	put32(w, w->layout->ram_section_id);
-}
-
-static void close_section(struct stream_writer *w)
-{
-	put64(w, WIRE_PAGE_EOS);
-	put8(w, WIRE_SECTION_FOOTER);
-	put32(w, w->layout->ram_section_id);
-}
-
-static int make_room(struct stream_writer *w, size_t bytes, struct fault *f)
+int stream_writer_room(struct stream_writer *w, size_t bytes, struct fault *f)
 {
 	if (w->used + bytes <= BUFFER_BYTES - CLOSING_BYTES)
 		return 0;
 	if (w->in_part)
 		close_section(w);
 	w->in_part = false;
-	return flush(w, f);
+	return stream_writer_flush(w, f);
 }
 
-int stream_write_head(struct stream_writer *w, struct fault *f)
+void stream_writer_put_start(struct stream_writer *w)
 {
 	const struct ram_layout *l = w->layout;
 
 	put32(w, WIRE_MAGIC);
 	put32(w, WIRE_VERSION);
 	put(w, l->configuration, l->configuration_bytes);
+}
+
+int stream_writer_put_blocks(struct stream_writer *w, const uint64_t *host_page_bytes,
+			     struct fault *f)
+{
+	const struct ram_layout *l = w->layout;
+
 	open_section(w, WIRE_SECTION_START);
 	put_name(w, "ram");
 	put32(w, 0); /* instance */
 	put32(w, WIRE_RAM_SECTION_VERSION);
 	put64(w, layout_bytes(l) | WIRE_PAGE_MEM_SIZE);
 	for (size_t i = 0; i < l->block_count; i++) {
-		int r = make_room(w, RECORD_BYTES_MAX, f);
+		int r = stream_writer_room(w, RECORD_BYTES_MAX + 8, f);
 
 		if (r < 0)
 			return r;
 		put_name(w, l->blocks[i].name);
 		put64(w, l->blocks[i].bytes);
+		if (host_page_bytes && host_page_bytes[i] != l->page_bytes)
+			put64(w, host_page_bytes[i]);
 	}
 	close_section(w);
-	return flush(w, f);
+	return stream_writer_flush(w, f);
+}
+
+int stream_write_head(struct stream_writer *w, struct fault *f)
+{
+	stream_writer_put_start(w);
+	return stream_writer_put_blocks(w, NULL, f);
 }
 
 static void put_record(struct stream_writer *w, uint64_t page, uint64_t kind)
@@ -160,13 +111,14 @@ static void put_record(struct stream_writer *w, uint64_t page, uint64_t kind)
 
 int stream_write_page(struct stream_writer *w, uint64_t page, const uint8_t *data, struct fault *f)
 {
-	int r = make_room(w, PART_HEAD_BYTES + RECORD_BYTES_MAX + w->layout->page_bytes, f);
+	int r = stream_writer_room(w, PART_HEAD_BYTES + RECORD_BYTES_MAX + w->layout->page_bytes,
+				   f);
 
 	if (r < 0)
 		return r;
-	if (!w->in_part)
+	if (!w->in_part && !w->bare)
 		open_section(w, WIRE_SECTION_PART);
-	w->in_part = true;
+	w->in_part = !w->bare;
 	put_record(w, page, data ? WIRE_PAGE_DATA : WIRE_PAGE_ZERO);
 	if (data)
 		put(w, data, w->layout->page_bytes);
@@ -186,12 +138,12 @@ int stream_write_end(struct stream_writer *w, const uint8_t *devices, size_t byt
 	if (w->in_part)
 		close_section(w);
 	w->in_part = false;
-	int r = flush(w, f);
+	int r = stream_writer_flush(w, f);
 	if (r < 0)
 		return r;
 	open_section(w, WIRE_SECTION_END);
 	close_section(w);
-	r = flush(w, f);
+	r = stream_writer_flush(w, f);
 	if (r < 0)
 		return r;
 	r = w->output->ops->write(w->output, devices, bytes, f);
@@ -203,5 +155,5 @@ int stream_write_end(struct stream_writer *w, const uint8_t *devices, size_t byt
 	put8(w, WIRE_VMDESCRIPTION);
 	put32(w, strlen(description));
 	put(w, description, strlen(description));
-	return flush(w, f);
+	return stream_writer_flush(w, f);
 }
