@@ -72,7 +72,8 @@ struct manifest {
 	uint64_t bytes_written; /* to the store, all kinds of segments */
 	uint64_t device_bytes;
 
-	struct segment_list data; /* the segments that hold its pages, older ones among them */
+	struct segment_list data;  /* the segments that hold its pages, older ones among them */
+	struct segment_list fresh; /* those of them that its changed pages went to */
 	struct entry_list index;
 	struct entry_list *deltas; /* since the index, oldest first */
 	size_t delta_count;
@@ -214,6 +215,41 @@ int checkpoint_each_page(struct checkpoint *c, struct page_sink *sink, struct fa
 
 /* From here on pages are handed on as they are found. */
 void checkpoint_skip_verify(struct checkpoint *c);
+
+/* ---- reading in any order; any thread -------------------------------------------------- */
+
+/* Reads where the pages are. Once, before the functions below. */
+int checkpoint_load(struct checkpoint *c, struct fault *f);
+
+/* Where a page lies; 0: it is zero, and there is nothing to read. */
+uint64_t checkpoint_segment_of(const struct checkpoint *c, uint64_t page);
+
+/* How many pages are not zero. */
+uint64_t checkpoint_stored(const struct checkpoint *c);
+
+/*
+ * Reads and checks pages that are not zero into data, one after the other; what lies side by side
+ * in the store is read at once. -EBADMSG as checkpoint_each_page().
+ */
+int checkpoint_read_pages(struct checkpoint *c, const uint64_t *pages, size_t count, uint8_t *data,
+			  struct fault *f);
+
+/* The pages of a segment, and its bytes into a buffer of STORE_SEGMENT_BYTES. */
+struct segment_pages {
+	uint64_t segment;
+	const uint32_t *pages; /* the checkpoint's */
+	size_t count;
+};
+
+/*
+ * The k-th segment, those with the pages that changed last first; false: there are not that many.
+ */
+bool checkpoint_segment(const struct checkpoint *c, size_t k, struct segment_pages *s);
+int checkpoint_read_segment(struct checkpoint *c, const struct segment_pages *s, uint8_t *buffer,
+			    struct fault *f);
+/* A page in such a buffer, checked; NULL and *f: damaged. */
+const uint8_t *checkpoint_page_in(const struct checkpoint *c, uint64_t page, const uint8_t *buffer,
+				  struct fault *f);
 
 /* ---- looking ------------------------------------------------------------------------- */
 

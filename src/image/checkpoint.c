@@ -17,6 +17,7 @@ void checkpoint_close(struct checkpoint *c)
 	manifest_clear(&c->manifest);
 	page_table_clear(&c->table);
 	free(c->order);
+	free(c->segments);
 	store_image_close(c->store);
 	free(c);
 }

@@ -17,13 +17,12 @@ struct checkpoint {
 	/* after checkpoint_load() */
 	struct page_table table;
 	uint32_t *order; /* the pages that are not zero, by segment */
+	struct segment_pages *segments;
+	size_t segment_count;
 };
 
 /* Pages in a segment. */
 uint32_t checkpoint_slots(const struct checkpoint *c);
-
-/* Reads where the pages are; once. */
-int checkpoint_load(struct checkpoint *c, struct fault *f);
 
 #define NO_PAGE UINT64_MAX
 

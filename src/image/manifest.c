@@ -5,8 +5,8 @@
  *	 "configuration": "07000000…", "blocks": [{"name": "pc.ram", "bytes": 1073741824}, …],
  *	 "base": 41, "pages_changed": …, "pages_written": …, "pages_moved": …, "pages_zero": …,
  *	 "bytes_written": …, "device_bytes": …,
- *	 "data": [[1, 250]], "index": {"checkpoint": 42, "entries": 64000, "segments": [[251, 2]]},
- *	 "deltas": [], "devices": [[253, 1]]}
+ *	 "data": [[1, 250]], "fresh": [[249, 2]], "index": {"checkpoint": 42, "entries": 64000,
+ *"segments": [[251, 2]]}, "deltas": [], "devices": [[253, 1]]}
  */
 #include "image/manifest.h"
 
@@ -24,6 +24,7 @@ void manifest_clear(struct manifest *m)
 {
 	layout_clear(&m->layout);
 	segment_list_clear(&m->data);
+	segment_list_clear(&m->fresh);
 	segment_list_clear(&m->index.segments);
 	for (size_t i = 0; i < m->delta_count; i++)
 		segment_list_clear(&m->deltas[i].segments);
@@ -138,6 +139,7 @@ int manifest_encode(const struct manifest *m, char **text, size_t *length, struc
 	put_number(o, "bytes_written", m->bytes_written);
 	put_number(o, "device_bytes", m->device_bytes);
 	put_segments(o, "data", &m->data);
+	put_segments(o, "fresh", &m->fresh);
 	put_entry_lists(o, m);
 	put_segments(o, "devices", &m->devices);
 
@@ -339,6 +341,7 @@ static int get_manifest(struct fields *in, struct manifest *m, struct fault *f)
 	m->bytes_written = get_number(in, "bytes_written", UINT64_MAX);
 	m->device_bytes = get_number(in, "device_bytes", INT32_MAX);
 	get_segments(in, "data", &m->data);
+	get_segments(in, "fresh", &m->fresh);
 	get_entry_lists(in, m);
 	get_segments(in, "devices", &m->devices);
 	return 0;

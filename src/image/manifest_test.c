@@ -19,7 +19,7 @@ static const char valid[] =
 	"\"blocks\":[{\"name\":\"pc.ram\",\"bytes\":8388608},{\"name\":\"pc.rom\",\"bytes\":100}],"
 	"\"base\":41,\"pages_changed\":99,\"pages_written\":1746,\"pages_moved\":7,"
 	"\"pages_zero\":303,\"bytes_written\":7737952,"
-	"\"device_bytes\":12888,\"data\":[[1,1],[3,1]],"
+	"\"device_bytes\":12888,\"data\":[[1,1],[3,1]],\"fresh\":[[3,1]],"
 	"\"index\":{\"checkpoint\":40,\"entries\":1740,\"segments\":[[2,1]]},"
 	"\"deltas\":[{\"checkpoint\":41,\"entries\":9,\"segments\":[[6,1],[8,2]]},"
 	"{\"checkpoint\":42,\"entries\":0,\"segments\":[]}],\"devices\":[[4,1]]}";

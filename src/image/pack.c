@@ -134,8 +134,11 @@ static int pack_page(struct image *image, enum page_stream stream, uint64_t page
 	struct open_segment *s = &image->data[stream];
 	size_t page_bytes = image->next.layout.page_bytes;
 	uint32_t slots = image->cleaner.slots;
+	bool is_new = !s->bytes;
 	int r = open_segment(image, s, f);
 
+	if (!r && is_new && stream == CHANGED)
+		r = segment_list_add(&image->next.fresh, s->segment, f);
 	if (r < 0)
 		return r;
 	if (s->segment >= UINT32_MAX / slots)

@@ -11,15 +11,21 @@
 
 #include "image/blocks.h"
 #include "image/checkpoint.h"
+#include "image/segments.h"
 
 uint32_t checkpoint_slots(const struct checkpoint *c)
 {
 	return STORE_SEGMENT_BYTES / c->manifest.layout.page_bytes;
 }
 
-static uint64_t segment_of(const struct checkpoint *c, uint64_t page)
+uint64_t checkpoint_segment_of(const struct checkpoint *c, uint64_t page)
 {
 	return c->table.places[page].slot / checkpoint_slots(c);
+}
+
+uint64_t checkpoint_stored(const struct checkpoint *c)
+{
+	return c->table.stored;
 }
 
 /* Counts into starts[segment + 1], so that the sums are where each segment's pages begin. */
@@ -27,12 +33,26 @@ static void sort_pages(struct checkpoint *c, uint64_t *starts, uint64_t segments
 {
 	for (uint64_t page = 0; page < c->table.pages; page++)
 		if (c->table.places[page].slot)
-			starts[segment_of(c, page) + 1]++;
+			starts[checkpoint_segment_of(c, page) + 1]++;
 	for (uint64_t segment = 0; segment < segments; segment++)
 		starts[segment + 1] += starts[segment];
 	for (uint64_t page = 0; page < c->table.pages; page++)
 		if (c->table.places[page].slot)
-			c->order[starts[segment_of(c, page)]++] = page;
+			c->order[starts[checkpoint_segment_of(c, page)]++] = page;
+}
+
+static void list_segments(struct checkpoint *c, bool fresh)
+{
+	for (size_t at = 0, end; at < c->table.stored; at = end) {
+		uint64_t segment = checkpoint_segment_of(c, c->order[at]);
+
+		for (end = at + 1; end < c->table.stored; end++)
+			if (checkpoint_segment_of(c, c->order[end]) != segment)
+				break;
+		if (segment_list_has(&c->manifest.fresh, segment) == fresh)
+			c->segments[c->segment_count++] =
+				(struct segment_pages){segment, c->order + at, end - at};
+	}
 }
 
 static int order_pages(struct checkpoint *c, struct fault *f)
@@ -40,19 +60,22 @@ static int order_pages(struct checkpoint *c, struct fault *f)
 	uint64_t segments = 1;
 
 	for (uint64_t page = 0; page < c->table.pages; page++)
-		if (segment_of(c, page) >= segments)
-			segments = segment_of(c, page) + 1;
+		if (checkpoint_segment_of(c, page) >= segments)
+			segments = checkpoint_segment_of(c, page) + 1;
 	auto_free uint64_t *starts = calloc(segments + 1, sizeof(*starts));
 	c->order = calloc(c->table.stored + 1, sizeof(*c->order));
-	if (!starts || !c->order)
+	c->segments = calloc(segments, sizeof(*c->segments));
+	if (!starts || !c->order || !c->segments)
 		return fault_errno(f, -ENOMEM, "put the pages in order");
 	sort_pages(c, starts, segments);
+	list_segments(c, true);
+	list_segments(c, false);
 	return 0;
 }
 
 int checkpoint_load(struct checkpoint *c, struct fault *f)
 {
-	if (c->order)
+	if (c->segments)
 		return 0;
 	int r = page_table_load(c->store, &c->manifest, &c->table, f);
 
@@ -64,10 +87,12 @@ static int check_page(const struct checkpoint *c, uint64_t page, const uint8_t *
 {
 	const struct ram_layout *l = &c->manifest.layout;
 	const struct ram_block *block = layout_block_of(l, page);
-	uint64_t segment = segment_of(c, page);
+	uint64_t segment = checkpoint_segment_of(c, page);
 	uint8_t hash[IMAGE_HASH_BYTES];
 	char object[STORE_OBJECT_BYTES];
 
+	if (c->skip_verify)
+		return 0;
 	page_hash(c->superblock.secret, data, l->page_bytes, hash);
 	if (!memcmp(hash, c->table.places[page].hash, sizeof(hash)))
 		return 0;
@@ -78,39 +103,81 @@ static int check_page(const struct checkpoint *c, uint64_t page, const uint8_t *
 			 block->name, (page - block->first_page) * l->page_bytes, segment, object);
 }
 
-/* Reads the segment of order[from], up to its last page; *end is one behind its pages. */
-static int read_segment(struct checkpoint *c, size_t from, size_t *end, uint8_t *buffer,
-			struct fault *f)
+bool checkpoint_segment(const struct checkpoint *c, size_t k, struct segment_pages *s)
 {
-	uint64_t segment = segment_of(c, c->order[from]);
+	if (k >= c->segment_count)
+		return false;
+	*s = c->segments[k];
+	return true;
+}
+
+int checkpoint_read_segment(struct checkpoint *c, const struct segment_pages *s, uint8_t *buffer,
+			    struct fault *f)
+{
 	uint32_t last = 0;
 
-	for (*end = from; *end < c->table.stored && segment_of(c, c->order[*end]) == segment;
-	     ++*end) {
-		uint32_t place = c->table.places[c->order[*end]].slot % checkpoint_slots(c);
+	for (size_t i = 0; i < s->count; i++) {
+		uint32_t place = c->table.places[s->pages[i]].slot % checkpoint_slots(c);
 
 		last = place > last ? place : last;
 	}
-	return store_read(c->store, segment, 0, buffer,
+	return store_read(c->store, s->segment, 0, buffer,
 			  (last + 1) * (size_t)c->manifest.layout.page_bytes, f);
 }
 
-static int walk_segment(struct checkpoint *c, size_t from, size_t end, const uint8_t *buffer,
-			const struct page_walk *w, struct fault *f)
+const uint8_t *checkpoint_page_in(const struct checkpoint *c, uint64_t page, const uint8_t *buffer,
+				  struct fault *f)
+{
+	uint32_t place = c->table.places[page].slot % checkpoint_slots(c);
+	const uint8_t *data = buffer + place * (size_t)c->manifest.layout.page_bytes;
+
+	return check_page(c, page, data, f) < 0 ? NULL : data;
+}
+
+/* How many of the pages lie side by side in one segment, from the first. */
+static size_t count_adjacent(const struct checkpoint *c, const uint64_t *pages, size_t count)
+{
+	uint32_t first = c->table.places[pages[0]].slot;
+	size_t n = 1;
+
+	while (n < count && c->table.places[pages[n]].slot == first + n &&
+	       checkpoint_segment_of(c, pages[n]) == checkpoint_segment_of(c, pages[0]))
+		n++;
+	return n;
+}
+
+int checkpoint_read_pages(struct checkpoint *c, const uint64_t *pages, size_t count, uint8_t *data,
+			  struct fault *f)
 {
 	size_t page_bytes = c->manifest.layout.page_bytes;
 	int r = 0;
 
-	for (size_t i = from; !r && i < end; i++) {
-		uint32_t page = c->order[i];
-		const uint8_t *data =
-			buffer + c->table.places[page].slot % checkpoint_slots(c) * page_bytes;
+	for (size_t at = 0, n; !r && at < count; at += n) {
+		uint32_t slot = c->table.places[pages[at]].slot;
 
-		r = c->skip_verify ? 0 : check_page(c, page, data, f);
-		if (!r)
-			r = w->page(w->context, page, data, f);
-		else if (w->damaged)
-			r = w->damaged(w->context, page, segment_of(c, page), f);
+		n = count_adjacent(c, pages + at, count - at);
+		r = store_read(c->store, slot / checkpoint_slots(c),
+			       slot % checkpoint_slots(c) * page_bytes, data + at * page_bytes,
+			       n * page_bytes, f);
+		for (size_t i = at; !r && i < at + n; i++)
+			r = check_page(c, pages[i], data + i * page_bytes, f);
+	}
+	return r;
+}
+
+static int walk_segment(struct checkpoint *c, const struct segment_pages *s, const uint8_t *buffer,
+			const struct page_walk *w, struct fault *f)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < s->count; i++) {
+		const uint8_t *data = checkpoint_page_in(c, s->pages[i], buffer, f);
+
+		if (data)
+			r = w->page(w->context, s->pages[i], data, f);
+		else
+			r = w->damaged ? w->damaged(w->context, s->pages[i], s->segment, f)
+				       : f->code;
 	}
 	return r;
 }
@@ -118,17 +185,17 @@ static int walk_segment(struct checkpoint *c, size_t from, size_t end, const uin
 int checkpoint_walk(struct checkpoint *c, const struct page_walk *w, struct fault *f)
 {
 	auto_free uint8_t *buffer = malloc(STORE_SEGMENT_BYTES);
-	size_t end;
+	struct segment_pages s;
 
 	if (!buffer)
 		return fault_errno(f, -ENOMEM, "read pages");
 	int r = checkpoint_load(c, f);
-	for (size_t at = 0; !r && at < c->table.stored; at = end) {
-		r = read_segment(c, at, &end, buffer, f);
+	for (size_t k = 0; !r && checkpoint_segment(c, k, &s); k++) {
+		r = checkpoint_read_segment(c, &s, buffer, f);
 		if (!r)
-			r = walk_segment(c, at, end, buffer, w, f);
+			r = walk_segment(c, &s, buffer, w, f);
 		else if (w->damaged && (r == -EIO || r == -ENOENT))
-			r = w->damaged(w->context, NO_PAGE, segment_of(c, c->order[at]), f);
+			r = w->damaged(w->context, NO_PAGE, s.segment, f);
 	}
 	return r;
 }

@@ -367,6 +367,71 @@ START_TEST(tells_the_difference_of_two_checkpoints)
 }
 END_TEST
 
+START_TEST(reads_pages_in_any_order)
+{
+	enum { MANY = 40 };
+	auto_of(checkpoint_close) struct checkpoint *c = NULL;
+	static uint8_t data[MANY * 4096];
+
+	begin_series();
+	take();
+	for (int i = 0; i < 5; i++) {
+		change(200);
+		take();
+	}
+	ASSERT_OK(checkpoint_open(store, "g", 0, &c, &fault));
+	ASSERT_OK(checkpoint_load(c, &fault));
+	for (int round = 0; round < 300; round++) {
+		uint64_t pages[MANY];
+		size_t count = 0;
+		uint64_t first = any(guest.pages);
+
+		/* Neighbours, or here and there. */
+		for (uint64_t i = 0; i < MANY; i++) {
+			uint64_t page = round % 2 ? any(guest.pages) : (first + i) % guest.pages;
+
+			ck_assert(!checkpoint_segment_of(c, page) == !fills[page]);
+			if (fills[page])
+				pages[count++] = page;
+		}
+		ASSERT_OK(checkpoint_read_pages(c, pages, count, data, &fault));
+		for (size_t i = 0; i < count; i++)
+			ck_assert_mem_eq(data + i * 4096,
+					 page_of(&guest, pages[i], fills[pages[i]]), 4096);
+	}
+	checkpoint_close(give(c));
+	end_series();
+}
+END_TEST
+
+START_TEST(gives_the_segments_with_fresh_pages_first)
+{
+	auto_of(checkpoint_close) struct checkpoint *c = NULL;
+	struct segment_pages s;
+	bool changed[PAGES_MAX] = {false};
+	uint64_t pages = 0;
+	uint8_t before[PAGES_MAX];
+
+	begin_series();
+	take();
+	memcpy(before, fills, sizeof(fills));
+	change(100);
+	for (uint32_t page = 0; page < guest.pages; page++)
+		changed[page] = fills[page] && fills[page] != before[page];
+	take();
+	ASSERT_OK(checkpoint_open(store, "g", 0, &c, &fault));
+	ASSERT_OK(checkpoint_load(c, &fault));
+	for (size_t k = 0; checkpoint_segment(c, k, &s); k++) {
+		for (size_t i = 0; i < s.count; i++)
+			ck_assert(changed[s.pages[i]] == (k == 0));
+		pages += s.count;
+	}
+	ck_assert_uint_eq(pages, checkpoint_stored(c));
+	checkpoint_close(give(c));
+	end_series();
+}
+END_TEST
+
 START_TEST(has_a_table_of_20_bytes_a_page)
 {
 	ck_assert_uint_eq(sizeof(struct page_place), 20);
@@ -380,4 +445,5 @@ UNIT_MAIN("series", stores_nothing_where_nothing_changed, stores_what_changed_an
 	  writes_the_index_anew_when_the_deltas_pass_a_quarter_of_it,
 	  writes_the_index_anew_after_many_small_deltas, keeps_the_space_within_bounds,
 	  knows_the_pages_of_a_block_by_its_name, tells_the_difference_of_two_checkpoints,
+	  reads_pages_in_any_order, gives_the_segments_with_fresh_pages_first,
 	  has_a_table_of_20_bytes_a_page)
