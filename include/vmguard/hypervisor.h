@@ -41,6 +41,13 @@ struct hypervisor_ops {
 	int (*execute)(struct hypervisor *h, const char *command, struct json_object *arguments,
 		       int pass_fd, struct json_object **result, struct fault *f);
 
+	/*
+	 * As execute(), out of band: also while another command hangs. -EOPNOTSUPP: the monitor
+	 * has no such thing.
+	 */
+	int (*execute_oob)(struct hypervisor *h, const char *command, struct json_object *arguments,
+			   struct fault *f);
+
 	/* 1: *event is filled, 0: none within limit_ms, else an error. */
 	int (*event)(struct hypervisor *h, int limit_ms, struct monitor_event *event,
 		     struct fault *f);
@@ -66,6 +73,12 @@ static inline int hypervisor_execute(struct hypervisor *h, const char *command,
 				     struct fault *f)
 {
 	return h->ops->execute(h, command, arguments, -1, result, f);
+}
+
+static inline int hypervisor_execute_oob(struct hypervisor *h, const char *command,
+					 struct json_object *arguments, struct fault *f)
+{
+	return h->ops->execute_oob(h, command, arguments, f);
 }
 
 static inline int hypervisor_event(struct hypervisor *h, int limit_ms, struct monitor_event *event,

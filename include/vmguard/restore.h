@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmguard/fault.h"
@@ -23,6 +24,7 @@ struct restore_progress {
 };
 
 struct restore_options {
+	uint64_t max_rate; /* lazy: of what is not asked for, bytes a second; 0: no limit */
 	void (*progress)(void *context, const struct restore_progress *p); /* may be NULL */
 	void *progress_context;
 	const volatile int *stop; /* set by a signal handler: give up; may be NULL */
@@ -42,6 +44,34 @@ struct restore_result {
  */
 int restore_full(struct checkpoint *c, struct hypervisor *h, const struct restore_options *options,
 		 struct restore_result *result, struct fault *f);
+
+/*
+ * Lazy: the guest runs as soon as its devices are in, and its pages follow, those that it asks for
+ * first (postcopy). Returns when all are there.
+ */
+struct lazy_result {
+	bool runs; /* it failed after that: the guest stands still, go on with restore_resume() */
+	int64_t run_ms;		 /* until the guest ran */
+	int64_t first_demand_ms; /* until it asked for a page; 0: it never did */
+	int64_t total_ms;	 /* until all its pages were there */
+	uint64_t pages_total, pages_sent, pages_demanded;
+	uint64_t bytes_sent;
+	int64_t demand_p50_us, demand_p99_us;
+	char run_state[32];
+};
+
+/*
+ * To a QEMU started with `-incoming defer`. -EOPNOTSUPP: this QEMU, this host or a block of its RAM
+ * cannot do it, says which; nothing was changed, restore_full() can. -EPERM: it does not wait for
+ * a stream. Any other failure before the guest runs: the QEMU is spoilt and must be ended.
+ */
+int restore_lazy(struct checkpoint *c, struct hypervisor *h, const struct restore_options *options,
+		 struct lazy_result *result, struct fault *f);
+
+/* Goes on where the vmguard that restored the guest was killed or failed. -EPERM: none did. */
+int restore_resume(struct checkpoint *c, struct hypervisor *h,
+		   const struct restore_options *options, struct lazy_result *result,
+		   struct fault *f);
 
 /* Writes the checkpoint as a plain incoming stream (`qemu -incoming 'exec:cat FILE'`) to fd. */
 int restore_export(struct checkpoint *c, int fd, const struct restore_options *options,

@@ -44,6 +44,20 @@ static int qemu_execute(struct hypervisor *h, const char *command, struct json_o
 	return qmp_execute(qmp_of(h), &c, result, &e) < 0 ? qemu_fault(h, &e, f) : 0;
 }
 
+static int qemu_execute_oob(struct hypervisor *h, const char *command,
+			    struct json_object *arguments, struct fault *f)
+{
+	struct qmp_command c = {
+		.name = command,
+		.arguments = arguments,
+		.flags = QMP_OOB,
+		.limit_ms = MONITOR_LIMIT_MS,
+	};
+	struct qmp_error e;
+
+	return qmp_execute(qmp_of(h), &c, NULL, &e) < 0 ? qemu_fault(h, &e, f) : 0;
+}
+
 static int qemu_event(struct hypervisor *h, int limit_ms, struct monitor_event *event,
 		      struct fault *f)
 {
@@ -74,6 +88,7 @@ int hypervisor_open_qmp(const char *socket, struct hypervisor **h, struct fault 
 		.name = "qemu",
 		.close = qemu_close,
 		.execute = qemu_execute,
+		.execute_oob = qemu_execute_oob,
 		.event = qemu_event,
 		.pid = qemu_pid,
 	};

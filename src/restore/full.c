@@ -6,6 +6,7 @@
 #include <sys/time.h>
 
 #include "restore/feed.h"
+#include "restore/incoming.h"
 #include "vmguard/clock.h"
 
 enum {
@@ -15,19 +16,6 @@ enum {
 };
 
 static const char fd_name[] = "vmguard-incoming";
-
-static int check_waiting(struct hypervisor *h, struct fault *f)
-{
-	char state[32];
-	int r = hypervisor_run_state(h, state, f);
-
-	if (r < 0 || !strcmp(state, "inmigrate"))
-		return r;
-	return fault_set(f, -EPERM,
-			 "QEMU at %s is \"%s\" and waits for no stream: start it with "
-			 "-incoming defer",
-			 h->where, state);
-}
 
 static int start_incoming(struct hypervisor *h, int fd, struct fault *f)
 {
@@ -105,7 +93,7 @@ int restore_full(struct checkpoint *c, struct hypervisor *h, const struct restor
 	const struct manifest *m = checkpoint_manifest(c);
 	int64_t started_ms = monotonic_ms();
 	int ends[2];
-	int r = check_waiting(h, f);
+	int r = incoming_check(h, f);
 
 	if (r < 0)
 		return fault_wrap(f, "restore %s", m->guest);

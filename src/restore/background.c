@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All pages, a segment of the store after the other, in the gaps that demanded ones leave. */
+#include "restore/service.h"
+#include "vmguard/clock.h"
+
+/* A demanded page goes first. */
+static bool wait_for_calm(struct page_service *s)
+{
+	pthread_mutex_lock(&s->lock);
+	while (s->urgent_count && !s->ending)
+		pthread_cond_wait(&s->calm, &s->lock);
+	bool go = !s->ending;
+	pthread_mutex_unlock(&s->lock);
+	return go;
+}
+
+/* One sends at max_rate, whoever it is. */
+static void wait_for_rate(struct page_service *s, size_t bytes)
+{
+	if (!s->options.max_rate)
+		return;
+	int64_t cost = bytes * INT64_C(1000000) / s->options.max_rate;
+	int64_t now = clock_us(CLOCK_MONOTONIC);
+	int64_t due = atomic_fetch_add(&s->rate_us, cost);
+	if (due > now)
+		sleep_us(due - now);
+	else
+		atomic_fetch_add(&s->rate_us, now - due);
+}
+
+static int send_batch(struct page_service *s, const struct page_batch *batch, struct fault *f)
+{
+	wait_for_rate(s, batch->count * s->layout->page_bytes);
+	if (!wait_for_calm(s))
+		return 0;
+	int r = channel_send(&s->main, batch, f);
+	if (!r)
+		s->sent += batch->count;
+	return r;
+}
+
+static int send_small_pages(struct page_service *s, const struct segment_pages *pages,
+			    const uint8_t *buffer, struct fault *f)
+{
+	uint64_t batch[BATCH_PAGES];
+	const uint8_t *data[BATCH_PAGES];
+	size_t count = 0;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < pages->count; i++) {
+		uint64_t page = pages->pages[i];
+
+		if (unit_pages(s, page) == 1 && claims_take(&s->claims, page)) {
+			data[count] = checkpoint_page_in(s->options.checkpoint, page, buffer, f);
+			if (!data[count])
+				return f->code;
+			batch[count++] = page;
+		}
+		if (count == BATCH_PAGES) {
+			r = send_batch(s, &(struct page_batch){batch, count, data}, f);
+			count = 0;
+		}
+	}
+	return r < 0 || !count ? r : send_batch(s, &(struct page_batch){batch, count, data}, f);
+}
+
+/* Host pages of hugetlb: whole, though their pages may lie in several segments. */
+static int send_large_pages(struct page_service *s, const struct segment_pages *pages,
+			    struct fault *f)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < pages->count; i++) {
+		uint64_t first = unit_first(s, pages->pages[i]);
+
+		if (unit_pages(s, first) > 1 && wait_for_calm(s) && claims_take(&s->claims, first))
+			r = send_unit(s, &s->main, first, f);
+	}
+	return r;
+}
+
+struct reading {
+	struct page_service *service;
+	const struct segment_pages *pages;
+	uint8_t *buffer;
+};
+
+static int read_segment(void *reading, struct fault *f)
+{
+	struct reading *r = reading;
+
+	return checkpoint_read_segment(r->service->options.checkpoint, r->pages, r->buffer, f);
+}
+
+static bool has_work(struct page_service *s, const struct segment_pages *pages)
+{
+	for (size_t i = 0; i < pages->count; i++)
+		if (!claims_taken(&s->claims, unit_first(s, pages->pages[i])))
+			return true;
+	return false;
+}
+
+static int send_segment(struct page_service *s, const struct segment_pages *pages, uint8_t *buffer,
+			struct fault *f)
+{
+	struct reading reading = {s, pages, buffer};
+
+	if (!has_work(s, pages))
+		return 0;
+	int r = read_patiently(s, read_segment, &reading, f);
+	if (!r)
+		r = send_small_pages(s, pages, buffer, f);
+	return r < 0 ? r : send_large_pages(s, pages, f);
+}
+
+void *background_main(void *service)
+{
+	struct page_service *s = service;
+	auto_free uint8_t *buffer = malloc(STORE_SEGMENT_BYTES);
+	struct segment_pages pages;
+	struct fault f;
+	int r = buffer ? 0 : fault_set(&f, -12, "no memory for a segment");
+
+	while (!r && !service_is_ending(s) &&
+	       checkpoint_segment(s->options.checkpoint, s->next_segment++, &pages))
+		r = send_segment(s, &pages, buffer, &f);
+	if (r < 0)
+		service_fail(s, &f);
+	pthread_mutex_lock(&s->lock);
+	pthread_cond_broadcast(&s->step);
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}

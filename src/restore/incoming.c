@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "restore/incoming.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "vmguard/clock.h"
+
+enum { CONNECT_LIMIT_MS = 10000, CONNECT_POLL_US = 1000 };
+
+static const char postcopy[] = "postcopy-ram";
+static const char preempt[] = "postcopy-preempt";
+
+int incoming_check(struct hypervisor *h, struct fault *f)
+{
+	char state[32];
+	int r = hypervisor_run_state(h, state, f);
+
+	if (r < 0 || !strcmp(state, "inmigrate"))
+		return r;
+	return fault_set(f, -EPERM,
+			 "QEMU at %s is \"%s\" and waits for no stream: start it with "
+			 "-incoming defer",
+			 h->where, state);
+}
+
+/* "            pc.ram    2 MiB  0x…": the size in bytes, 0 where the line is of no block of ours.
+ */
+static uint64_t page_size_in(const char *line, const char *name)
+{
+	size_t length = strlen(name);
+	unsigned long long value;
+	char unit;
+
+	line += strspn(line, " ");
+	if (strncmp(line, name, length) != 0 || line[length] != ' ')
+		return 0;
+	if (sscanf(line + length, " %llu %ciB", &value, &unit) != 2)
+		return 0;
+	return unit == 'K'   ? value << 10
+	       : unit == 'M' ? value << 20
+	       : unit == 'G' ? value << 30
+			     : 0;
+}
+
+static uint64_t find_page_size(const char *text, const char *name, uint64_t otherwise)
+{
+	for (; text && *text; text = strchr(text, '\n')) {
+		text += *text == '\n';
+		uint64_t bytes = page_size_in(text, name);
+		if (bytes)
+			return bytes;
+	}
+	return otherwise;
+}
+
+int incoming_host_pages(struct hypervisor *h, const struct ram_layout *l, uint64_t **bytes,
+			struct fault *f)
+{
+	struct json_object *arguments = json_object_new_object();
+	struct json_object *text = NULL;
+
+	json_object_object_add(arguments, "command-line", json_object_new_string("info ramblock"));
+	int r = hypervisor_execute(h, "human-monitor-command", arguments, &text, f);
+	if (r < 0)
+		return r;
+	*bytes = calloc(l->block_count + 1, sizeof(**bytes));
+	for (size_t i = 0; *bytes && i < l->block_count; i++)
+		(*bytes)[i] = find_page_size(json_object_get_string(text), l->blocks[i].name,
+					     l->page_bytes);
+	json_object_put(text);
+	return *bytes ? 0 : fault_errno(f, -ENOMEM, "list the RAM blocks");
+}
+
+int incoming_prepare(struct hypervisor *h, struct incoming *in, struct fault *f)
+{
+	struct fault ignored;
+
+	*in = (struct incoming){.fd = -1, .preempt_fd = -1};
+	int r = hypervisor_set_capability(h, "events", true, f);
+	if (!r)
+		r = hypervisor_set_capability(h, postcopy, true, f);
+	if (r == -EREMOTEIO)
+		f->code = -EOPNOTSUPP;
+	if (r < 0)
+		return f->code;
+	in->preempt = hypervisor_set_capability(h, preempt, true, &ignored) == 0;
+	return 0;
+}
+
+static int connect_once(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	return give_fd(&fd);
+}
+
+static int connect_to(const char *path, int *fd, struct fault *f)
+{
+	int64_t until = monotonic_ms() + CONNECT_LIMIT_MS;
+
+	while ((*fd = connect_once(path)) < 0 && monotonic_ms() < until)
+		sleep_us(CONNECT_POLL_US);
+	return *fd < 0 ? fault_errno(f, *fd, "connect to QEMU at %s", path) : 0;
+}
+
+static int listen_at(struct hypervisor *h, const char *socket, bool recover, struct fault *f)
+{
+	struct json_object *arguments = json_object_new_object();
+	char uri[120];
+
+	snprintf(uri, sizeof(uri), "unix:%s", socket);
+	json_object_object_add(arguments, "uri", json_object_new_string(uri));
+	return recover ? hypervisor_execute_oob(h, "migrate-recover", arguments, f)
+		       : hypervisor_execute(h, "migrate-incoming", arguments, NULL, f);
+}
+
+int incoming_connect(struct hypervisor *h, struct incoming *in, bool recover, struct fault *f)
+{
+	char folder[96];
+	int r = run_directory(folder, f);
+
+	if (r < 0)
+		return r;
+	snprintf(in->socket, sizeof(in->socket), "%s/in-%d", folder, (int)getpid());
+	unlink(in->socket);
+	r = listen_at(h, in->socket, recover, f);
+	if (!r)
+		r = connect_to(in->socket, &in->fd, f);
+	if (!r && in->preempt)
+		r = connect_to(in->socket, &in->preempt_fd, f);
+	return r;
+}
+
+void incoming_close(struct hypervisor *h, struct incoming *in)
+{
+	struct fault ignored;
+
+	if (in->fd >= 0)
+		close(in->fd);
+	if (in->preempt_fd >= 0)
+		close(in->preempt_fd);
+	if (in->socket[0])
+		unlink(in->socket);
+	/* Left on, it would forbid the next snapshot. */
+	hypervisor_set_capability(h, preempt, false, &ignored);
+	hypervisor_set_capability(h, postcopy, false, &ignored);
+	*in = (struct incoming){.fd = -1, .preempt_fd = -1};
+}

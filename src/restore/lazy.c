@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The mode `lazy`, from beginning to end:
+ *
+ *	postcopy on -> QEMU listens -> head, devices, run -> the guest runs; its pages are served
+ *	                                                     -> end -> postcopy off
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "restore/incoming.h"
+#include "restore/pages.h"
+#include "vmguard/clock.h"
+
+enum {
+	RUN_LIMIT_MS = 60000,
+	COMPLETE_LIMIT_MS = 60000,
+	POLL_MS = 50,
+	ASK_EVERY_MS = 200,
+};
+
+struct lazy {
+	struct checkpoint *checkpoint;
+	struct hypervisor *h;
+	const struct restore_options *options;
+	struct lazy_result *result;
+	struct incoming incoming;
+	struct page_service *service;
+	uint64_t *host_page_bytes;
+	int64_t started_ms;
+	bool completed, failed; /* as QEMU said */
+	bool ran;
+};
+
+static void report_progress(struct lazy *l)
+{
+	struct page_figures now;
+
+	if (!l->options->progress)
+		return;
+	page_service_figures(l->service, &now);
+	l->options->progress(l->options->progress_context,
+			     &(struct restore_progress){
+				     .pages_total = now.pages,
+				     .pages_done = now.sent,
+				     .bytes_sent = now.bytes_sent,
+				     .elapsed_ms = monotonic_ms() - l->started_ms,
+			     });
+}
+
+static int take_events(struct lazy *l, int limit_ms, struct fault *f)
+{
+	struct monitor_event event;
+	char status[32];
+	int r;
+
+	while ((r = hypervisor_event(l->h, limit_ms, &event, f)) == 1) {
+		if (event_is_migration(&event, status)) {
+			l->completed = l->completed || !strcmp(status, "completed");
+			l->failed = l->failed || !strcmp(status, "failed");
+		}
+		l->ran = l->ran || !strcmp(event.name, "RESUME");
+		json_object_put(event.data);
+		limit_ms = 0;
+	}
+	return r;
+}
+
+/* The event, or where the guest is to stay paused, its state. */
+static int wait_until_it_runs(struct lazy *l, struct fault *f)
+{
+	int64_t until = monotonic_ms() + RUN_LIMIT_MS;
+	int64_t ask_ms = monotonic_ms() + ASK_EVERY_MS;
+	struct page_figures now;
+	char *state = l->result->run_state;
+	int r = 0;
+
+	while (!r && !l->ran && monotonic_ms() < until) {
+		r = take_events(l, POLL_MS, f);
+		page_service_figures(l->service, &now);
+		if (!r && (l->failed || now.over))
+			return fault_set(f, -EREMOTEIO, "QEMU refused the stream");
+		if (!r && !l->ran && monotonic_ms() > ask_ms) {
+			r = hypervisor_run_state(l->h, state, f);
+			l->ran = !r && strcmp(state, "inmigrate") != 0;
+		}
+	}
+	if (r < 0)
+		return r;
+	if (!l->ran)
+		return fault_set(f, -ETIMEDOUT, "the guest does not run %d s after its devices",
+				 RUN_LIMIT_MS / 1000);
+	l->result->runs = true;
+	l->result->run_ms = monotonic_ms() - l->started_ms;
+	return hypervisor_run_state(l->h, state, f);
+}
+
+/* A lost monitor does not end it: the guest needs its pages. */
+static void watch_until_all_is_sent(struct lazy *l)
+{
+	struct page_figures now;
+	struct fault ignored;
+	bool monitor = true;
+
+	do {
+		if (!monitor || take_events(l, POLL_MS, &ignored) < 0) {
+			monitor = false;
+			sleep_us(POLL_MS * 1000);
+		}
+		report_progress(l);
+		page_service_figures(l->service, &now);
+	} while (!now.over && now.sent < now.pages && !(l->options->stop && *l->options->stop));
+}
+
+static void keep_figures(struct lazy *l)
+{
+	struct lazy_result *r = l->result;
+	struct page_figures now;
+
+	page_service_figures(l->service, &now);
+	r->pages_total = checkpoint_manifest(l->checkpoint)->layout.pages;
+	r->pages_sent = now.sent;
+	r->pages_demanded = now.demanded;
+	r->bytes_sent = now.bytes_sent;
+	r->first_demand_ms = now.first_demand_ms ? now.first_demand_ms - l->started_ms : 0;
+	r->demand_p50_us = now.demand_p50_us;
+	r->demand_p99_us = now.demand_p99_us;
+}
+
+static int wait_until_completed(struct lazy *l, struct fault *f)
+{
+	int64_t until = monotonic_ms() + COMPLETE_LIMIT_MS;
+	int r = 0;
+
+	while (!r && !l->completed && monotonic_ms() < until)
+		r = take_events(l, POLL_MS, f);
+	if (r < 0 || l->completed)
+		return r;
+	return fault_set(f, -ETIMEDOUT, "QEMU has all pages and does not say so");
+}
+
+static int serve(struct lazy *l, struct fault *f)
+{
+	watch_until_all_is_sent(l);
+	keep_figures(l);
+	int r = page_service_finish(give(l->service), f);
+	if (!r)
+		r = wait_until_completed(l, f);
+	l->result->total_ms = monotonic_ms() - l->started_ms;
+	return r;
+}
+
+static int open_service(struct lazy *l, bool resume, struct fault *f)
+{
+	struct page_service_options o = {
+		.checkpoint = l->checkpoint,
+		.host_page_bytes = l->host_page_bytes,
+		.fd = l->incoming.fd,
+		.preempt_fd = l->incoming.preempt_fd,
+		.max_rate = l->options->max_rate,
+		.resume = resume,
+		.stop = l->options->stop,
+	};
+
+	return page_service_open(&o, &l->service, f);
+}
+
+static int run_guest(struct lazy *l, struct fault *f)
+{
+	auto_free uint8_t *devices = NULL;
+	size_t bytes;
+	int r = checkpoint_devices(l->checkpoint, &devices, &bytes, f);
+
+	if (!r)
+		r = incoming_connect(l->h, &l->incoming, false, f);
+	if (!r)
+		r = open_service(l, false, f);
+	if (!r)
+		r = page_service_run(l->service, devices, bytes, f);
+	return r < 0 ? r : wait_until_it_runs(l, f);
+}
+
+/* All that can be refused while QEMU is as it was. */
+static int prepare(struct lazy *l, struct fault *f)
+{
+	const struct ram_layout *layout = &checkpoint_manifest(l->checkpoint)->layout;
+	int r = checkpoint_load(l->checkpoint, f);
+
+	if (!r)
+		r = incoming_host_pages(l->h, layout, &l->host_page_bytes, f);
+	return r;
+}
+
+int restore_lazy(struct checkpoint *c, struct hypervisor *h, const struct restore_options *options,
+		 struct lazy_result *result, struct fault *f)
+{
+	struct lazy l = {c, h, options, result, .started_ms = monotonic_ms()};
+
+	*result = (struct lazy_result){0};
+	int r = incoming_check(h, f);
+	if (!r)
+		r = prepare(&l, f);
+	if (!r)
+		r = incoming_prepare(h, &l.incoming, f);
+	if (!r) {
+		r = run_guest(&l, f);
+		if (!r)
+			r = serve(&l, f);
+		page_service_close(l.service);
+		incoming_close(h, &l.incoming);
+	}
+	free(l.host_page_bytes);
+	return r < 0 ? fault_wrap(f, "restore %s", checkpoint_manifest(c)->guest) : 0;
+}
+
+static int check_paused(struct hypervisor *h, struct fault *f)
+{
+	char status[32];
+	int r = hypervisor_migration_status(h, status, f);
+
+	if (r < 0 || !strcmp(status, "postcopy-paused"))
+		return r;
+	return fault_set(f, -EPERM,
+			 "QEMU at %s has no restore that stands still (its migration is \"%s\")",
+			 h->where, status);
+}
+
+int restore_resume(struct checkpoint *c, struct hypervisor *h,
+		   const struct restore_options *options, struct lazy_result *result,
+		   struct fault *f)
+{
+	struct lazy l = {c, h, options, result, .started_ms = monotonic_ms()};
+
+	*result = (struct lazy_result){.runs = true};
+	int r = check_paused(h, f);
+	if (!r)
+		r = prepare(&l, f);
+	if (!r)
+		r = incoming_prepare(h, &l.incoming, f);
+	if (!r)
+		r = incoming_connect(h, &l.incoming, true, f);
+	if (!r)
+		r = open_service(&l, true, f);
+	if (!r)
+		r = page_service_resume(l.service, f);
+	if (!r)
+		r = serve(&l, f);
+	page_service_close(l.service);
+	if (l.incoming.fd >= 0)
+		incoming_close(h, &l.incoming);
+	free(l.host_page_bytes);
+	return r < 0 ? fault_wrap(f, "resume the restore of %s", checkpoint_manifest(c)->guest) : 0;
+}
