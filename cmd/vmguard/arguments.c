@@ -44,6 +44,7 @@ static const struct row {
 	{"dry-run", FLAG, offsetof(struct arguments, dry_run)},
 	{"protect", TEXT, offsetof(struct arguments, protect)},
 	{"unprotect", TEXT, offsetof(struct arguments, unprotect)},
+	{"resume", FLAG, offsetof(struct arguments, resume)},
 	{"no-verify", FLAG, offsetof(struct arguments, no_verify)},
 	{"key-file", TEXT, offsetof(struct arguments, key_file)},
 	{"encrypt", FLAG, offsetof(struct arguments, encrypt)},
@@ -151,7 +152,7 @@ bool arguments_read(const struct verb *verb, const char *accepted, int argc, cha
 			return false;
 	a->rest = argv + optind;
 	a->rest_count = argc - optind;
-	if (is_accepted(accepted, "store") && !a->store)
+	if (is_accepted(accepted, "store") && !a->store && !a->resume)
 		*exit = usage_error(verb, "--store says where: dir:PATH or rbd:POOL");
 	else if (a->encrypt && !a->key_file)
 		*exit = usage_error(verb, "--encrypt needs --key-file FILE, whose bytes are the "

@@ -6,14 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "verb.h"
+#include "record.h"
 #include "vmguard/restore.h"
+
+enum { ATTEMPTS = 3 };
 
 struct restored {
 	struct target target;
 	uint64_t number;
 	struct qemu_process qemu; /* pid 0: not started here */
-	struct restore_result result;
+	const struct arguments *arguments;
+	bool lazy;
+	struct lazy_result lazily;
+	struct restore_result result; /* of a full one */
 };
 
 static void draw(void *name, const struct restore_progress *p)
@@ -30,20 +35,86 @@ static void draw(void *name, const struct restore_progress *p)
 	});
 }
 
+static const char *mode_of(const struct restored *r)
+{
+	return r->arguments->mode ? r->arguments->mode : "";
+}
+
+static void say_it_runs(void *restored, int64_t run_ms)
+{
+	const struct restored *r = restored;
+
+	if (r->arguments->json)
+		return;
+	progress_wipe();
+	printf("%s@%" PRIu64 " runs after %" PRId64 " ms, its memory follows\n", r->target.guest,
+	       r->number, run_ms);
+	fflush(stdout);
+}
+
+static struct restore_options restore_options_of(struct restored *r)
+{
+	return (struct restore_options){
+		.progress = draw,
+		.progress_context = r->target.guest,
+		.runs = say_it_runs,
+		.runs_context = r,
+		.max_rate = r->arguments->max_rate,
+		.stop = interrupt_catch("\nstopping\n"),
+	};
+}
+
+/* What may be gone on with is noted before the guest runs. */
+static int send_lazily(struct checkpoint *c, struct hypervisor *h,
+		       const struct restore_options *options, struct restored *out, struct fault *f)
+{
+	struct record record = {.target = {.number = out->number}};
+	pid_t qemu = hypervisor_pid(h);
+
+	snprintf(record.store, sizeof(record.store), "%s", out->arguments->store);
+	snprintf(record.target.guest, sizeof(record.target.guest), "%s", out->target.guest);
+	int r = record_write(qemu, &record, f);
+	if (!r)
+		r = restore_lazy(c, h, options, &out->lazily, f);
+	if (!r || !out->lazily.runs)
+		record_remove(qemu);
+	return r;
+}
+
+/* Where nothing was asked for: lazy if QEMU can, and the reason if it cannot. */
 static int send_checkpoint(struct checkpoint *c, struct hypervisor *h, struct restored *out,
 			   struct fault *f)
 {
-	struct restore_options options = {
-		.progress = draw,
-		.progress_context = out->target.guest,
-		.stop = interrupt_catch("\nstopping\n"),
-	};
+	const struct restore_options options = restore_options_of(out);
 
+	out->lazy = strcmp(mode_of(out), "full") != 0;
+	if (out->lazy) {
+		int r = send_lazily(c, h, &options, out, f);
+
+		if (r != -EOPNOTSUPP || !strcmp(mode_of(out), "lazy"))
+			return r;
+		progress_wipe();
+		fprintf(stderr,
+			"vmguard: all memory goes first, a lazy restore is not possible: %s\n",
+			f->text);
+		out->lazy = false;
+	}
 	return restore_full(c, h, &options, &out->result, f);
 }
 
-static int restore_in_new(struct checkpoint *c, char **command, struct restored *out,
-			  struct fault *f)
+/* A guest that has run has done things: it is not started again, it is gone on with. */
+static int fault_stands_still(const struct restored *r, const char *socket, struct fault *f)
+{
+	return fault_wrap(f, "the guest stands still until vmguard restore --resume --qmp %s",
+			  r->qemu.pid ? r->qemu.socket : socket);
+}
+
+static bool is_worth_another_try(const struct restored *r, int code)
+{
+	return !r->lazily.runs && (code == -ETIMEDOUT || code == -ECONNRESET || code == -EPIPE);
+}
+
+static int restore_once(struct checkpoint *c, char **command, struct restored *out, struct fault *f)
 {
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
 	int r = qemu_start(command, out->target.guest, &out->qemu, &h, f);
@@ -51,10 +122,22 @@ static int restore_in_new(struct checkpoint *c, char **command, struct restored 
 	if (r < 0)
 		return r;
 	r = send_checkpoint(c, h, out, f);
+	if (r < 0 && out->lazily.runs)
+		return fault_stands_still(out, NULL, f);
 	if (r < 0) {
 		qemu_explain(&out->qemu, f);
 		qemu_kill(&out->qemu);
 	}
+	return r;
+}
+
+static int restore_in_new(struct checkpoint *c, char **command, struct restored *out,
+			  struct fault *f)
+{
+	int r = restore_once(c, command, out, f);
+
+	for (int i = 1; i < ATTEMPTS && is_worth_another_try(out, r); i++)
+		r = restore_once(c, command, out, f);
 	return r;
 }
 
@@ -64,36 +147,105 @@ static int restore_in_waiting(struct checkpoint *c, const char *socket, struct r
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
 	int r = hypervisor_open_qmp(socket, &h, f);
 
-	return r < 0 ? r : send_checkpoint(c, h, out, f);
+	if (!r)
+		r = send_checkpoint(c, h, out, f);
+	return r < 0 && out->lazily.runs ? fault_stands_still(out, socket, f) : r;
 }
 
-static int restore(const struct arguments *a, struct restored *out, struct fault *f)
+static int open_checkpoint(struct restored *out, struct store **store, struct checkpoint **c,
+			   struct fault *f)
+{
+	int r = arguments_open_store(out->arguments, store, f);
+
+	if (!r)
+		r = checkpoint_open(*store, out->target.guest, out->target.number, c, f);
+	if (r < 0)
+		return r;
+	if (out->arguments->no_verify)
+		checkpoint_skip_verify(*c);
+	out->number = checkpoint_manifest(*c)->id.number;
+	return 0;
+}
+
+static int restore(struct restored *out, struct fault *f)
 {
 	auto_of(store_close) struct store *store = NULL;
 	auto_of(checkpoint_close) struct checkpoint *c = NULL;
-	int r = arguments_open_store(a, &store, f);
+	const struct arguments *a = out->arguments;
+	int r = open_checkpoint(out, &store, &c, f);
 
-	if (!r)
-		r = checkpoint_open(store, out->target.guest, out->target.number, &c, f);
 	if (r < 0)
 		return r;
-	if (a->no_verify)
-		checkpoint_skip_verify(c);
-	out->number = checkpoint_manifest(c)->id.number;
 	return a->qmp ? restore_in_waiting(c, a->qmp, out, f)
 		      : restore_in_new(c, a->rest + 1, out, f);
 }
 
-static void print_json(const struct restored *r, const char *socket)
+/* The note says from where; only the key is not in it. */
+static int resume(struct restored *out, struct fault *f)
+{
+	auto_of(hypervisor_close) struct hypervisor *h = NULL;
+	auto_of(store_close) struct store *store = NULL;
+	auto_of(checkpoint_close) struct checkpoint *c = NULL;
+	struct arguments a = *out->arguments;
+	struct record record;
+	int r = hypervisor_open_qmp(a.qmp, &h, f);
+
+	if (!r)
+		r = restore_stands_still(h, f);
+	if (!r)
+		r = record_read(hypervisor_pid(h), &record, f);
+	if (r < 0)
+		return r;
+	a.store = record.store;
+	out->target = record.target;
+	out->arguments = &a;
+	r = open_checkpoint(out, &store, &c, f);
+	if (!r) {
+		const struct restore_options options = restore_options_of(out);
+
+		out->lazy = true;
+		r = restore_resume(c, h, &options, &out->lazily, f);
+	}
+	if (!r)
+		record_remove(hypervisor_pid(h));
+	return r;
+}
+
+static void add_lazy(struct json_object *o, const struct lazy_result *l)
+{
+	json_add_text(o, "mode", "lazy");
+	json_add_text(o, "state", l->run_state);
+	json_add_number(o, "run_ms", l->run_ms);
+	json_add_number(o, "first_demand_ms", l->first_demand_ms);
+	json_add_number(o, "pages_demanded", l->pages_demanded);
+	json_add_number(o, "demand_p50_us", l->demand_p50_us);
+	json_add_number(o, "demand_p99_us", l->demand_p99_us);
+	json_add_number(o, "pages_total", l->pages_total);
+	json_add_number(o, "pages_sent", l->pages_sent);
+	json_add_number(o, "bytes_sent", l->bytes_sent);
+	json_add_number(o, "total_ms", l->total_ms);
+}
+
+static void add_full(struct json_object *o, const struct restore_result *r)
+{
+	json_add_text(o, "mode", "full");
+	json_add_text(o, "state", r->run_state);
+	json_add_number(o, "run_ms", r->total_ms);
+	json_add_number(o, "pages_total", r->pages_total);
+	json_add_number(o, "bytes_sent", r->bytes_sent);
+	json_add_number(o, "total_ms", r->total_ms);
+}
+
+static void print_object(const struct restored *r, const char *socket)
 {
 	struct json_object *o = json_object_new_object();
 
 	json_add_text(o, "guest", r->target.guest);
 	json_add_number(o, "checkpoint", r->number);
-	json_add_text(o, "state", r->result.run_state);
-	json_add_number(o, "pages_total", r->result.pages_total);
-	json_add_number(o, "bytes_sent", r->result.bytes_sent);
-	json_add_number(o, "total_ms", r->result.total_ms);
+	if (r->lazy)
+		add_lazy(o, &r->lazily);
+	else
+		add_full(o, &r->result);
 	json_add_text(o, "qmp", socket);
 	if (r->qemu.pid) {
 		json_add_number(o, "pid", r->qemu.pid);
@@ -102,11 +254,24 @@ static void print_json(const struct restored *r, const char *socket)
 	json_print(o);
 }
 
+static void print_lazy(const struct restored *r)
+{
+	const struct lazy_result *l = &r->lazily;
+
+	printf("%s@%" PRIu64 " has all its memory after %.1f s; it asked for %" PRIu64
+	       " of %" PRIu64 " pages, half of them came within %" PRId64 " us\n",
+	       r->target.guest, r->number, l->total_ms / 1e3, l->pages_demanded, l->pages_sent,
+	       l->demand_p50_us);
+}
+
 static void print_text(const struct restored *r)
 {
 	progress_wipe();
-	printf("%s@%" PRIu64 " is %s again after %.1f s\n", r->target.guest, r->number,
-	       r->result.run_state, r->result.total_ms / 1e3);
+	if (r->lazy)
+		print_lazy(r);
+	else
+		printf("%s@%" PRIu64 " is %s again after %.1f s\n", r->target.guest, r->number,
+		       r->result.run_state, r->result.total_ms / 1e3);
 	if (r->qemu.pid)
 		printf("QEMU has pid %d, its monitor is %s, its output is in %s\n",
 		       (int)r->qemu.pid, r->qemu.socket, r->qemu.log);
@@ -114,8 +279,16 @@ static void print_text(const struct restored *r)
 
 static int check_usage(const struct arguments *a)
 {
-	if (a->mode && strcmp(a->mode, "full") != 0)
-		return usage_error(&verb_restore, "--mode %s: the mode is full", a->mode);
+	if (a->mode && strcmp(a->mode, "full") != 0 && strcmp(a->mode, "lazy") != 0)
+		return usage_error(&verb_restore, "--mode %s: it is lazy or full", a->mode);
+	if (a->resume)
+		return a->qmp && !a->rest_count
+			       ? EXIT_DONE
+			       : usage_error(&verb_restore,
+					     "--resume needs --qmp of the QEMU that stands "
+					     "still, and nothing else");
+	if (!a->store)
+		return usage_error(&verb_restore, "--store says where: dir:PATH or rbd:POOL");
 	if (!a->rest_count)
 		return usage_error(&verb_restore, "which guest?");
 	if (a->qmp && a->rest_count > 1)
@@ -134,45 +307,58 @@ static int find_separator(int argc, char **argv)
 	return argc;
 }
 
+static int run(struct restored *r)
+{
+	const struct arguments *a = r->arguments;
+	struct fault f;
+	int result = a->resume ? resume(r, &f) : restore(r, &f);
+
+	if (result < 0)
+		return report_fault(&f);
+	if (a->json)
+		print_object(r, a->qmp ? a->qmp : r->qemu.socket);
+	else
+		print_text(r);
+	return EXIT_DONE;
+}
+
 static int restore_run(int argc, char **argv)
 {
 	struct arguments a;
-	struct restored restored = {0};
+	struct restored restored = {.arguments = &a};
 	struct fault f;
 	int exit;
 	int separator = find_separator(argc, argv);
 
-	if (!arguments_read(&verb_restore, "qmp store mode no-verify key-file json", separator,
-			    argv, &a, &exit))
+	if (!arguments_read(&verb_restore, "qmp store mode resume max-rate no-verify key-file json",
+			    separator, argv, &a, &exit))
 		return exit;
 	if (separator < argc)
 		a.rest_count += argc - separator - 1;
 	exit = check_usage(&a);
 	if (exit != EXIT_DONE)
 		return exit;
-	if (parse_target(a.rest[0], &restored.target, &f) < 0)
+	if (!a.resume && parse_target(a.rest[0], &restored.target, &f) < 0)
 		return report_fault(&f);
 	if (separator < argc)
 		a.rest = argv + separator; /* rest[0] is the separator, the command follows */
-	if (restore(&a, &restored, &f) < 0)
-		return report_fault(&f);
-	if (a.json)
-		print_json(&restored, a.qmp ? a.qmp : restored.qemu.socket);
-	else
-		print_text(&restored);
-	return EXIT_DONE;
+	return run(&restored);
 }
 
 const struct verb verb_restore = {
 	.name = "restore",
 	.summary = "Continues a guest from a checkpoint.",
-	.usage = "--store URI NAME[@N] [OPTIONS] (--qmp PATH | -- QEMU-COMMAND…)",
+	.usage = "--store URI NAME[@N] [OPTIONS] (--qmp PATH | -- QEMU-COMMAND…)\n"
+		 "       vmguard restore --resume --qmp PATH [OPTIONS]",
 	.help = HELP_STORE
 	"  NAME[@N]          the guest, and which checkpoint; default its newest\n"
-	"  --mode full       all memory first, then the guest runs\n"
+	"  --mode lazy|full  lazy: the guest runs at once, its memory follows; full: all\n"
+	"                    memory first. Default: lazy where QEMU can\n"
+	"  --max-rate SIZE   lazy: of memory that is not asked for, bytes a second (100M)\n"
 	"  --qmp PATH        the QMP socket of a QEMU started with -incoming defer\n"
 	"  -- QEMU-COMMAND   the command that started the guest; vmguard adds -incoming\n"
 	"                    defer and a QMP socket, and leaves it running\n"
+	"  --resume          go on with a guest whose vmguard died during a lazy restore\n"
 	"  --no-verify       send damaged pages as they are: the guest may not survive "
 	"it\n" HELP_KEY "  --json            print one JSON object\n",
 	.run = restore_run,

@@ -66,6 +66,7 @@ struct arguments {
 	bool allow_resume;
 	bool dry_run;
 	bool no_verify;
+	bool resume;
 	bool encrypt;
 	bool whole;
 	bool json;

@@ -27,6 +27,9 @@ struct restore_options {
 	uint64_t max_rate; /* lazy: of what is not asked for, bytes a second; 0: no limit */
 	void (*progress)(void *context, const struct restore_progress *p); /* may be NULL */
 	void *progress_context;
+	/* lazy: the guest runs, after so many ms; may be NULL */
+	void (*runs)(void *context, int64_t run_ms);
+	void *runs_context;
 	const volatile int *stop; /* set by a signal handler: give up; may be NULL */
 };
 
@@ -67,6 +70,9 @@ struct lazy_result {
  */
 int restore_lazy(struct checkpoint *c, struct hypervisor *h, const struct restore_options *options,
 		 struct lazy_result *result, struct fault *f);
+
+/* Whether a lazy restore lost its vmguard, and the guest waits for it. -EPERM: it did not. */
+int restore_stands_still(struct hypervisor *h, struct fault *f);
 
 /* Goes on where the vmguard that restored the guest was killed or failed. -EPERM: none did. */
 int restore_resume(struct checkpoint *c, struct hypervisor *h,

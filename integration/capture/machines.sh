@@ -23,9 +23,11 @@ round() {
 	snapshot "$name" "dir:$STORY/store"
 	progressed "$name" 2 # the original is not disturbed
 	guest_kill "$name"
-	QEMU=$to restore "$name" "$name-restored" "dir:$STORY/store" "$@"
-	goes_on "$name-restored" "$name" "$TAKEN"
-	guest_kill "$name-restored"
+	for mode in lazy full; do
+		MODE=$mode QEMU=$to restore "$name" "$name-$mode" "dir:$STORY/store" "$@"
+		goes_on "$name-$mode" "$name" "$TAKEN"
+		guest_kill "$name-$mode"
+	done
 	"$VMGUARD" delete --store "dir:$STORY/store" "$name"
 }
 

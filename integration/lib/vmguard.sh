@@ -25,13 +25,13 @@ snapshot() {
 	echo "${before:-0} ${after:-0}" >"$STORY/$name.at.$TAKEN"
 }
 
-# restore NAME[@N] AS STORE ARGUMENT…
+# restore NAME[@N] AS STORE ARGUMENT…; MODE=full or lazy where it matters
 restore() {
 	local target=$1 as=$2 uri=$3
 	shift 3
 	guest_command "$as" "$@"
-	"$VMGUARD" restore --store "$uri" "$target" --json -- "${GUEST_COMMAND[@]}" \
-		>"$STORY/$as.json" || fail "$target could not be restored"
+	"$VMGUARD" restore --store "$uri" "$target" ${MODE:+--mode "$MODE"} --json -- \
+		"${GUEST_COMMAND[@]}" >"$STORY/$as.json" || fail "$target could not be restored"
 	guest_adopt "$as" "$(json pid <"$STORY/$as.json")"
 	# a later snapshot of it finds its socket where guest_start() puts it
 	ln -sf "$(json qmp <"$STORY/$as.json")" "$STORY/$as.qmp"

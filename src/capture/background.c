@@ -51,6 +51,11 @@ static int check_migration(struct engine *e, struct fault *f)
 
 	if (r < 0 || migration_is_over(status))
 		return r;
+	if (!strncmp(status, "postcopy", strlen("postcopy")))
+		return fault_set(f, -EPERM,
+				 "the guest is still being restored (status \"%s\"): take its "
+				 "snapshot when all its memory is there",
+				 status);
 	return fault_set(f, -EPERM,
 			 "a migration or another snapshot is under way (status \"%s\"): wait until "
 			 "it is over; if it is a snapshot whose vmguard died, run vmguard rescue",

@@ -15,8 +15,8 @@
 enum {
 	RUN_LIMIT_MS = 60000,
 	COMPLETE_LIMIT_MS = 60000,
-	POLL_MS = 50,
-	ASK_EVERY_MS = 200,
+	POLL_MS = 20,
+	ASK_EVERY_MS = 20,
 };
 
 struct lazy {
@@ -92,6 +92,8 @@ static int wait_until_it_runs(struct lazy *l, struct fault *f)
 				 RUN_LIMIT_MS / 1000);
 	l->result->runs = true;
 	l->result->run_ms = monotonic_ms() - l->started_ms;
+	if (l->options->runs)
+		l->options->runs(l->options->runs_context, l->result->run_ms);
 	return hypervisor_run_state(l->h, state, f);
 }
 
@@ -213,7 +215,7 @@ int restore_lazy(struct checkpoint *c, struct hypervisor *h, const struct restor
 	return r < 0 ? fault_wrap(f, "restore %s", checkpoint_manifest(c)->guest) : 0;
 }
 
-static int check_paused(struct hypervisor *h, struct fault *f)
+int restore_stands_still(struct hypervisor *h, struct fault *f)
 {
 	char status[32];
 	int r = hypervisor_migration_status(h, status, f);
@@ -232,7 +234,7 @@ int restore_resume(struct checkpoint *c, struct hypervisor *h,
 	struct lazy l = {c, h, options, result, .started_ms = monotonic_ms()};
 
 	*result = (struct lazy_result){.runs = true};
-	int r = check_paused(h, f);
+	int r = restore_stands_still(h, f);
 	if (!r)
 		r = prepare(&l, f);
 	if (!r)
