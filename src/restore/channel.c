@@ -49,10 +49,19 @@ int channel_send(struct channel *c, const struct page_batch *batch, struct fault
 	int r = 0;
 
 	pthread_mutex_lock(&c->lock);
-	for (size_t i = 0; !r && i < batch->count; i++)
+	for (size_t i = 0; !r && !c->ended && i < batch->count; i++)
 		r = stream_write_page(c->writer, batch->pages[i], batch->data[i], f);
-	if (!r)
+	if (!r && !c->ended)
 		r = stream_write_pages_now(c->writer, f);
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+int channel_end(struct channel *c, struct fault *f)
+{
+	pthread_mutex_lock(&c->lock);
+	int r = stream_write_postcopy_end(c->writer, f);
+	c->ended = true;
 	pthread_mutex_unlock(&c->lock);
 	return r;
 }

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmguard/fault.h"
@@ -15,6 +16,7 @@ struct channel {
 	int fd;
 	_Atomic uint64_t bytes;
 	pthread_mutex_t lock; /* guards the writer; no other lock is taken under it */
+	_Atomic bool ended;
 };
 
 int channel_open(struct channel *c, const struct ram_layout *l, int fd, struct fault *f);
@@ -27,4 +29,6 @@ struct page_batch {
 	const uint8_t *const *data; /* by page; NULL: zero */
 };
 
+/* Behind the end it sends nothing: what is asked for then is zero, and QEMU makes it so itself. */
 int channel_send(struct channel *c, const struct page_batch *batch, struct fault *f);
+int channel_end(struct channel *c, struct fault *f);

@@ -76,7 +76,7 @@ void *demand_main(void *service)
 		demand_done(s, &d, served);
 		if (!r && served && unit_pages(s, d.page) == 1)
 			r = send_window(s, d.page, &f);
-		if (r < 0)
+		if (r < 0 && !s->main.ended)
 			service_fail(s, &f);
 	}
 	return NULL;

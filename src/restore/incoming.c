@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -88,6 +89,7 @@ int incoming_prepare(struct hypervisor *h, struct incoming *in, struct fault *f)
 	if (r < 0)
 		return f->code;
 	in->preempt = hypervisor_set_capability(h, preempt, true, &ignored) == 0;
+	in->ends_preempt = atoi(h->qemu_version) < 8;
 	return 0;
 }
 

@@ -21,6 +21,7 @@ struct incoming {
 	char socket[108];
 	int fd, preempt_fd; /* -1 where there is none */
 	bool preempt;	    /* the capability is on */
+	bool ends_preempt;  /* QEMU waits for the end of the second channel */
 };
 
 /* Switches postcopy on. -EOPNOTSUPP: QEMU cannot, with its words; nothing is changed then. */

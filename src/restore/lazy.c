@@ -159,6 +159,7 @@ static int open_service(struct lazy *l, bool resume, struct fault *f)
 		.host_page_bytes = l->host_page_bytes,
 		.fd = l->incoming.fd,
 		.preempt_fd = l->incoming.preempt_fd,
+		.ends_preempt = l->incoming.ends_preempt,
 		.max_rate = l->options->max_rate,
 		.resume = resume,
 		.stop = l->options->stop,

@@ -21,14 +21,6 @@ bool service_is_ending(struct page_service *s)
 	return ending;
 }
 
-static void end_threads(struct page_service *s)
-{
-	s->ending = true;
-	pthread_cond_broadcast(&s->work);
-	pthread_cond_broadcast(&s->calm);
-	pthread_cond_broadcast(&s->step);
-}
-
 void service_fail(struct page_service *s, const struct fault *f)
 {
 	pthread_mutex_lock(&s->lock);
@@ -36,7 +28,10 @@ void service_fail(struct page_service *s, const struct fault *f)
 		s->result = f->code;
 		s->failure = *f;
 	}
-	end_threads(s);
+	s->ending = true;
+	pthread_cond_broadcast(&s->work);
+	pthread_cond_broadcast(&s->calm);
+	pthread_cond_broadcast(&s->step);
 	pthread_mutex_unlock(&s->lock);
 	shutdown(s->main.fd, SHUT_RDWR);
 	if (s->urgent.writer)
@@ -341,30 +336,18 @@ static bool has_shut(const struct page_service *s)
 	return s->shut;
 }
 
+/*
+ * QEMU before 8.0 waits for the end of the second channel. A later one waits until all that was
+ * asked for has come, zero pages too, and leaves the channel by itself: there it stays open until
+ * QEMU has said that it has all.
+ */
 static int write_end(struct page_service *s, struct fault *f)
 {
 	int r = 0;
 
-	if (s->urgent.writer) {
-		pthread_mutex_lock(&s->urgent.lock);
-		r = stream_write_postcopy_end(s->urgent.writer, f);
-		pthread_mutex_unlock(&s->urgent.lock);
-	}
-	pthread_mutex_lock(&s->main.lock);
-	if (!r)
-		r = stream_write_postcopy_end(s->main.writer, f);
-	pthread_mutex_unlock(&s->main.lock);
-	return r;
-}
-
-/* Nothing may be sent on a channel behind its end. */
-static void stop_serving(struct page_service *s)
-{
-	pthread_mutex_lock(&s->lock);
-	end_threads(s);
-	pthread_mutex_unlock(&s->lock);
-	while (s->thread_count > 1)
-		pthread_join(s->threads[--s->thread_count], NULL);
+	if (s->urgent.writer && s->options.ends_preempt)
+		r = channel_end(&s->urgent, f);
+	return r < 0 ? r : channel_end(&s->main, f);
 }
 
 int page_service_finish(struct page_service *s, struct fault *f)
@@ -372,10 +355,8 @@ int page_service_finish(struct page_service *s, struct fault *f)
 	pthread_mutex_lock(&s->lock);
 	int r = wait_until_all_is_sent(s, f);
 	pthread_mutex_unlock(&s->lock);
-	if (!r) {
-		stop_serving(s);
+	if (!r)
 		r = write_end(s, f);
-	}
 	pthread_mutex_lock(&s->lock);
 	if (!r)
 		r = wait_until(s, has_shut, END_LIMIT_MS, "loaded all pages", f);

@@ -30,6 +30,7 @@ struct page_service_options {
 	const uint64_t *host_page_bytes; /* by block */
 	int fd;
 	int preempt_fd;		  /* a second channel for what is demanded; -1: none */
+	bool ends_preempt;	  /* the second channel is ended by its source */
 	uint64_t max_rate;	  /* of the background, bytes a second; 0: no limit */
 	bool resume;		  /* take over from a source that died */
 	const volatile int *stop; /* may be NULL */
