@@ -21,6 +21,11 @@ struct restored {
 	struct restore_result result; /* of a full one */
 };
 
+struct source {
+	struct store *store;
+	struct checkpoint *checkpoint;
+};
+
 static void draw(void *name, const struct restore_progress *p)
 {
 	char what[96];
@@ -114,78 +119,93 @@ static bool is_worth_another_try(const struct restored *r, int code)
 	return !r->lazily.runs && (code == -ETIMEDOUT || code == -ECONNRESET || code == -EPIPE);
 }
 
-static int restore_once(struct checkpoint *c, char **command, struct restored *out, struct fault *f)
+static int open_source(struct restored *out, struct source *source, struct fault *f)
 {
-	auto_of(hypervisor_close) struct hypervisor *h = NULL;
-	int r = qemu_start(command, out->target.guest, &out->qemu, &h, f);
+	int r = arguments_open_store(out->arguments, &source->store, f);
 
+	if (!r)
+		r = checkpoint_open(source->store, out->target.guest, out->target.number,
+				    &source->checkpoint, f);
 	if (r < 0)
 		return r;
-	r = send_checkpoint(c, h, out, f);
+	if (out->arguments->no_verify)
+		checkpoint_skip_verify(source->checkpoint);
+	out->number = checkpoint_manifest(source->checkpoint)->id.number;
+	return checkpoint_load(source->checkpoint, f);
+}
+
+static void close_source(struct source *source)
+{
+	checkpoint_close(source->checkpoint);
+	store_close(source->store);
+}
+
+static int restore_in_started(struct restored *out, struct source *source, struct fault *f)
+{
+	auto_of(hypervisor_close) struct hypervisor *h = NULL;
+	int r = qemu_connect(&out->qemu, &h, f);
+
+	if (!r)
+		r = send_checkpoint(source->checkpoint, h, out, f);
 	if (r < 0 && out->lazily.runs)
 		return fault_stands_still(out, NULL, f);
-	if (r < 0) {
+	if (r < 0)
 		qemu_explain(&out->qemu, f);
-		qemu_kill(&out->qemu);
-	}
 	return r;
 }
 
-static int restore_in_new(struct checkpoint *c, char **command, struct restored *out,
-			  struct fault *f)
+/* The store is read while QEMU starts. */
+static int restore_once(struct restored *out, struct source *source, struct fault *f)
 {
-	int r = restore_once(c, command, out, f);
+	char **command = out->arguments->rest + 1;
+	int r = qemu_start(command, out->target.guest, &out->qemu, f);
+
+	if (!r && !source->checkpoint)
+		r = open_source(out, source, f);
+	if (!r)
+		r = restore_in_started(out, source, f);
+	if (r < 0 && !out->lazily.runs)
+		qemu_kill(&out->qemu);
+	return r;
+}
+
+static int restore_in_new(struct restored *out, struct source *source, struct fault *f)
+{
+	int r = restore_once(out, source, f);
 
 	for (int i = 1; i < ATTEMPTS && is_worth_another_try(out, r); i++)
-		r = restore_once(c, command, out, f);
+		r = restore_once(out, source, f);
 	return r;
 }
 
-static int restore_in_waiting(struct checkpoint *c, const char *socket, struct restored *out,
-			      struct fault *f)
+static int restore_in_waiting(struct restored *out, struct source *source, struct fault *f)
 {
+	const char *socket = out->arguments->qmp;
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
 	int r = hypervisor_open_qmp(socket, &h, f);
 
 	if (!r)
-		r = send_checkpoint(c, h, out, f);
-	return r < 0 && out->lazily.runs ? fault_stands_still(out, socket, f) : r;
-}
-
-static int open_checkpoint(struct restored *out, struct store **store, struct checkpoint **c,
-			   struct fault *f)
-{
-	int r = arguments_open_store(out->arguments, store, f);
-
+		r = open_source(out, source, f);
 	if (!r)
-		r = checkpoint_open(*store, out->target.guest, out->target.number, c, f);
-	if (r < 0)
-		return r;
-	if (out->arguments->no_verify)
-		checkpoint_skip_verify(*c);
-	out->number = checkpoint_manifest(*c)->id.number;
-	return 0;
+		r = send_checkpoint(source->checkpoint, h, out, f);
+	return r < 0 && out->lazily.runs ? fault_stands_still(out, socket, f) : r;
 }
 
 static int restore(struct restored *out, struct fault *f)
 {
-	auto_of(store_close) struct store *store = NULL;
-	auto_of(checkpoint_close) struct checkpoint *c = NULL;
-	const struct arguments *a = out->arguments;
-	int r = open_checkpoint(out, &store, &c, f);
+	struct source source = {0};
+	int r = out->arguments->qmp ? restore_in_waiting(out, &source, f)
+				    : restore_in_new(out, &source, f);
 
-	if (r < 0)
-		return r;
-	return a->qmp ? restore_in_waiting(c, a->qmp, out, f)
-		      : restore_in_new(c, a->rest + 1, out, f);
+	close_source(&source);
+	return r;
 }
 
 /* The note says from where; only the key is not in it. */
 static int resume(struct restored *out, struct fault *f)
 {
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
-	auto_of(store_close) struct store *store = NULL;
-	auto_of(checkpoint_close) struct checkpoint *c = NULL;
+	struct source source = {0};
 	struct arguments a = *out->arguments;
 	struct record record;
 	int r = hypervisor_open_qmp(a.qmp, &h, f);
@@ -199,13 +219,14 @@ static int resume(struct restored *out, struct fault *f)
 	a.store = record.store;
 	out->target = record.target;
 	out->arguments = &a;
-	r = open_checkpoint(out, &store, &c, f);
+	r = open_source(out, &source, f);
 	if (!r) {
 		const struct restore_options options = restore_options_of(out);
 
 		out->lazy = true;
-		r = restore_resume(c, h, &options, &out->lazily, f);
+		r = restore_resume(source.checkpoint, h, &options, &out->lazily, f);
 	}
+	close_source(&source);
 	if (!r)
 		record_remove(hypervisor_pid(h));
 	return r;

@@ -136,11 +136,12 @@ struct qemu_process {
 /*
  * Starts a QEMU detached from the terminal, with `-incoming defer` and a QMP socket added, its
  * standard output and error in a log file. Both files get names from `guest` in the run
- * directory. Waits until the monitor answers. -EINVAL: the command has -incoming or -daemonize;
- * -ECHILD: it ended at once, with the last words of its log.
+ * directory. Does not wait for it. -EINVAL: the command has -incoming or -daemonize.
  */
-int qemu_start(char *const command[], const char *guest, struct qemu_process *p,
-	       struct hypervisor **h, struct fault *f);
+int qemu_start(char *const command[], const char *guest, struct qemu_process *p, struct fault *f);
+
+/* Waits until its monitor answers. -ECHILD: it ended at once, with the last words of its log. */
+int qemu_connect(struct qemu_process *p, struct hypervisor **h, struct fault *f);
 
 /* Kills a QEMU that was started here and removes its files; accepts pid 0. */
 void qemu_kill(struct qemu_process *p);

@@ -218,7 +218,7 @@ void checkpoint_skip_verify(struct checkpoint *c);
 
 /* ---- reading in any order; any thread -------------------------------------------------- */
 
-/* Reads where the pages are. Once, before the functions below. */
+/* Reads where each page lies. Before the functions below. */
 int checkpoint_load(struct checkpoint *c, struct fault *f);
 
 /* Where a page lies; 0: it is zero, and there is nothing to read. */
@@ -240,6 +240,9 @@ struct segment_pages {
 	const uint32_t *pages; /* the checkpoint's */
 	size_t count;
 };
+
+/* Puts the pages in the order in which they lie in the store. Before checkpoint_segment(). */
+int checkpoint_order(struct checkpoint *c, struct fault *f);
 
 /*
  * The k-th segment, those with the pages that changed last first; false: there are not that many.

@@ -13,7 +13,7 @@
 
 enum {
 	START_LIMIT_MS = 30000,
-	START_POLL_MS = 5,
+	START_POLL_MS = 2,
 	ADDED_ARGUMENTS = 5,
 	LOG_LINE_BYTES = 256,
 };
@@ -116,7 +116,7 @@ static bool has_ended(struct qemu_process *p)
 	return true;
 }
 
-static int await_monitor(struct qemu_process *p, struct hypervisor **h, struct fault *f)
+int qemu_connect(struct qemu_process *p, struct hypervisor **h, struct fault *f)
 {
 	for (int waited = 0; waited < START_LIMIT_MS; waited += START_POLL_MS) {
 		int r = hypervisor_open_qmp(p->socket, h, f);
@@ -134,8 +134,7 @@ static int await_monitor(struct qemu_process *p, struct hypervisor **h, struct f
 			 START_LIMIT_MS / 1000);
 }
 
-int qemu_start(char *const command[], const char *guest, struct qemu_process *p,
-	       struct hypervisor **h, struct fault *f)
+int qemu_start(char *const command[], const char *guest, struct qemu_process *p, struct fault *f)
 {
 	char directory[96];
 	int r = run_directory(directory, f);
@@ -153,9 +152,5 @@ int qemu_start(char *const command[], const char *guest, struct qemu_process *p,
 				 "VMGUARD_RUN_DIR to a shorter one",
 				 p->socket);
 	r = spawn(command, p, f);
-	if (!r)
-		r = await_monitor(p, h, f);
-	if (r < 0)
-		qemu_kill(p);
 	return r < 0 ? fault_wrap(f, "start %s", command[0]) : 0;
 }

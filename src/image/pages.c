@@ -55,10 +55,12 @@ static void list_segments(struct checkpoint *c, bool fresh)
 	}
 }
 
-static int order_pages(struct checkpoint *c, struct fault *f)
+int checkpoint_order(struct checkpoint *c, struct fault *f)
 {
 	uint64_t segments = 1;
 
+	if (c->segments)
+		return 0;
 	for (uint64_t page = 0; page < c->table.pages; page++)
 		if (checkpoint_segment_of(c, page) >= segments)
 			segments = checkpoint_segment_of(c, page) + 1;
@@ -75,11 +77,7 @@ static int order_pages(struct checkpoint *c, struct fault *f)
 
 int checkpoint_load(struct checkpoint *c, struct fault *f)
 {
-	if (c->segments)
-		return 0;
-	int r = page_table_load(c->store, &c->manifest, &c->table, f);
-
-	return r < 0 ? r : order_pages(c, f);
+	return c->table.places ? 0 : page_table_load(c->store, &c->manifest, &c->table, f);
 }
 
 static int check_page(const struct checkpoint *c, uint64_t page, const uint8_t *data,
@@ -190,6 +188,8 @@ int checkpoint_walk(struct checkpoint *c, const struct page_walk *w, struct faul
 	if (!buffer)
 		return fault_errno(f, -ENOMEM, "read pages");
 	int r = checkpoint_load(c, f);
+	if (!r)
+		r = checkpoint_order(c, f);
 	for (size_t k = 0; !r && checkpoint_segment(c, k, &s); k++) {
 		r = checkpoint_read_segment(c, &s, buffer, f);
 		if (!r)

@@ -421,6 +421,7 @@ START_TEST(gives_the_segments_with_fresh_pages_first)
 	take();
 	ASSERT_OK(checkpoint_open(store, "g", 0, &c, &fault));
 	ASSERT_OK(checkpoint_load(c, &fault));
+	ASSERT_OK(checkpoint_order(c, &fault));
 	for (size_t k = 0; checkpoint_segment(c, k, &s); k++) {
 		for (size_t i = 0; i < s.count; i++)
 			ck_assert(changed[s.pages[i]] == (k == 0));

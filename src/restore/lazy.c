@@ -143,9 +143,13 @@ static int wait_until_completed(struct lazy *l, struct fault *f)
 
 static int serve(struct lazy *l, struct fault *f)
 {
+	int r = page_service_push(l->service, f);
+
+	if (r < 0)
+		return r;
 	watch_until_all_is_sent(l);
 	keep_figures(l);
-	int r = page_service_finish(give(l->service), f);
+	r = page_service_finish(give(l->service), f);
 	if (!r)
 		r = wait_until_completed(l, f);
 	l->result->total_ms = monotonic_ms() - l->started_ms;

@@ -235,6 +235,13 @@ int page_service_run(struct page_service *s, const uint8_t *devices, size_t byte
 	pthread_mutex_lock(&s->main.lock);
 	r = stream_write_run(s->main.writer, devices, bytes, f);
 	pthread_mutex_unlock(&s->main.lock);
+	return r;
+}
+
+int page_service_push(struct page_service *s, struct fault *f)
+{
+	int r = checkpoint_order(s->options.checkpoint, f);
+
 	return r < 0 ? r : start_threads(s, background_main, BACKGROUND_THREADS, f);
 }
 
@@ -281,7 +288,7 @@ int page_service_resume(struct page_service *s, struct fault *f)
 	if (!r)
 		r = wait_until(s, is_resumed, END_LIMIT_MS, "resumed", f);
 	pthread_mutex_unlock(&s->lock);
-	return r < 0 ? r : start_threads(s, background_main, BACKGROUND_THREADS, f);
+	return r;
 }
 
 static int by_value(const void *a, const void *b)

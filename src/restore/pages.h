@@ -42,10 +42,13 @@ struct page_service;
 int page_service_open(const struct page_service_options *o, struct page_service **s,
 		      struct fault *f);
 
-/* Sends the device state, after which the guest runs, and begins to serve. */
+/* Sends the device state, after which the guest runs, and serves what it asks for. */
 int page_service_run(struct page_service *s, const uint8_t *devices, size_t bytes, struct fault *f);
 /* Instead of it where the guest has run already: asks what it has. */
 int page_service_resume(struct page_service *s, struct fault *f);
+/* Begins to send what is not asked for: once the guest runs, for which it would only be in the way.
+ */
+int page_service_push(struct page_service *s, struct fault *f);
 
 struct page_figures {
 	uint64_t pages;	   /* that are not zero */
