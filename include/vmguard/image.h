@@ -224,6 +224,9 @@ int checkpoint_load(struct checkpoint *c, struct fault *f);
 /* Where a page lies; 0: it is zero, and there is nothing to read. */
 uint64_t checkpoint_segment_of(const struct checkpoint *c, uint64_t page);
 
+/* Whether b, which is not zero either, lies right behind a. */
+bool checkpoint_adjacent(const struct checkpoint *c, uint64_t a, uint64_t b);
+
 /* How many pages are not zero. */
 uint64_t checkpoint_stored(const struct checkpoint *c);
 
@@ -234,7 +237,7 @@ uint64_t checkpoint_stored(const struct checkpoint *c);
 int checkpoint_read_pages(struct checkpoint *c, const uint64_t *pages, size_t count, uint8_t *data,
 			  struct fault *f);
 
-/* The pages of a segment, and its bytes into a buffer of STORE_SEGMENT_BYTES. */
+/* The pages of a segment. */
 struct segment_pages {
 	uint64_t segment;
 	const uint32_t *pages; /* the checkpoint's */
@@ -248,8 +251,11 @@ int checkpoint_order(struct checkpoint *c, struct fault *f);
  * The k-th segment, those with the pages that changed last first; false: there are not that many.
  */
 bool checkpoint_segment(const struct checkpoint *c, size_t k, struct segment_pages *s);
-int checkpoint_read_segment(struct checkpoint *c, const struct segment_pages *s, uint8_t *buffer,
-			    struct fault *f);
+/* How many of its bytes its pages need. */
+size_t checkpoint_segment_bytes(const struct checkpoint *c, const struct segment_pages *s);
+/* Reads bytes of it to the same place in a buffer of STORE_SEGMENT_BYTES. */
+int checkpoint_read_segment(struct checkpoint *c, const struct segment_pages *s, size_t at,
+			    size_t bytes, uint8_t *buffer, struct fault *f);
 /* A page in such a buffer, checked; NULL and *f: damaged. */
 const uint8_t *checkpoint_page_in(const struct checkpoint *c, uint64_t page, const uint8_t *buffer,
 				  struct fault *f);

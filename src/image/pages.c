@@ -23,6 +23,12 @@ uint64_t checkpoint_segment_of(const struct checkpoint *c, uint64_t page)
 	return c->table.places[page].slot / checkpoint_slots(c);
 }
 
+bool checkpoint_adjacent(const struct checkpoint *c, uint64_t a, uint64_t b)
+{
+	return c->table.places[b].slot == c->table.places[a].slot + 1 &&
+	       checkpoint_segment_of(c, a) == checkpoint_segment_of(c, b);
+}
+
 uint64_t checkpoint_stored(const struct checkpoint *c)
 {
 	return c->table.stored;
@@ -109,8 +115,7 @@ bool checkpoint_segment(const struct checkpoint *c, size_t k, struct segment_pag
 	return true;
 }
 
-int checkpoint_read_segment(struct checkpoint *c, const struct segment_pages *s, uint8_t *buffer,
-			    struct fault *f)
+size_t checkpoint_segment_bytes(const struct checkpoint *c, const struct segment_pages *s)
 {
 	uint32_t last = 0;
 
@@ -119,8 +124,13 @@ int checkpoint_read_segment(struct checkpoint *c, const struct segment_pages *s,
 
 		last = place > last ? place : last;
 	}
-	return store_read(c->store, s->segment, 0, buffer,
-			  (last + 1) * (size_t)c->manifest.layout.page_bytes, f);
+	return (last + 1) * (size_t)c->manifest.layout.page_bytes;
+}
+
+int checkpoint_read_segment(struct checkpoint *c, const struct segment_pages *s, size_t at,
+			    size_t bytes, uint8_t *buffer, struct fault *f)
+{
+	return store_read(c->store, s->segment, at, buffer + at, bytes, f);
 }
 
 const uint8_t *checkpoint_page_in(const struct checkpoint *c, uint64_t page, const uint8_t *buffer,
@@ -135,11 +145,9 @@ const uint8_t *checkpoint_page_in(const struct checkpoint *c, uint64_t page, con
 /* How many of the pages lie side by side in one segment, from the first. */
 static size_t count_adjacent(const struct checkpoint *c, const uint64_t *pages, size_t count)
 {
-	uint32_t first = c->table.places[pages[0]].slot;
 	size_t n = 1;
 
-	while (n < count && c->table.places[pages[n]].slot == first + n &&
-	       checkpoint_segment_of(c, pages[n]) == checkpoint_segment_of(c, pages[0]))
+	while (n < count && checkpoint_adjacent(c, pages[n - 1], pages[n]))
 		n++;
 	return n;
 }
@@ -191,7 +199,7 @@ int checkpoint_walk(struct checkpoint *c, const struct page_walk *w, struct faul
 	if (!r)
 		r = checkpoint_order(c, f);
 	for (size_t k = 0; !r && checkpoint_segment(c, k, &s); k++) {
-		r = checkpoint_read_segment(c, &s, buffer, f);
+		r = checkpoint_read_segment(c, &s, 0, checkpoint_segment_bytes(c, &s), buffer, f);
 		if (!r)
 			r = walk_segment(c, &s, buffer, w, f);
 		else if (w->damaged && (r == -EIO || r == -ENOENT))

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All pages, a segment of the store after the other, in the gaps that demanded ones leave. */
+#include <errno.h>
+
 #include "restore/service.h"
 #include "vmguard/clock.h"
 
@@ -79,17 +81,34 @@ static int send_large_pages(struct page_service *s, const struct segment_pages *
 	return r;
 }
 
-struct reading {
-	struct page_service *service;
+struct piece {
+	struct checkpoint *checkpoint;
 	const struct segment_pages *pages;
+	size_t at, bytes;
 	uint8_t *buffer;
 };
 
-static int read_segment(void *reading, struct fault *f)
+static int read_piece(void *piece, struct fault *f)
 {
-	struct reading *r = reading;
+	const struct piece *p = piece;
 
-	return checkpoint_read_segment(r->service->options.checkpoint, r->pages, r->buffer, f);
+	return checkpoint_read_segment(p->checkpoint, p->pages, p->at, p->bytes, p->buffer, f);
+}
+
+/* In pieces, so that a demanded page waits little behind one in the store. */
+static int read_segment(struct page_service *s, const struct segment_pages *pages, uint8_t *buffer,
+			struct fault *f)
+{
+	struct checkpoint *c = s->options.checkpoint;
+	size_t bytes = checkpoint_segment_bytes(c, pages);
+	struct piece p = {c, pages, 0, bytes, buffer};
+	int r = 0;
+
+	for (; !r && p.at < bytes && !service_is_ending(s); p.at += p.bytes) {
+		p.bytes = bytes - p.at < PIECE_BYTES ? bytes - p.at : PIECE_BYTES;
+		r = read_patiently(s, read_piece, &p, f);
+	}
+	return r;
 }
 
 static bool has_work(struct page_service *s, const struct segment_pages *pages)
@@ -103,11 +122,9 @@ static bool has_work(struct page_service *s, const struct segment_pages *pages)
 static int send_segment(struct page_service *s, const struct segment_pages *pages, uint8_t *buffer,
 			struct fault *f)
 {
-	struct reading reading = {s, pages, buffer};
-
 	if (!has_work(s, pages))
 		return 0;
-	int r = read_patiently(s, read_segment, &reading, f);
+	int r = read_segment(s, pages, buffer, f);
 	if (!r)
 		r = send_small_pages(s, pages, buffer, f);
 	return r < 0 ? r : send_large_pages(s, pages, f);
@@ -119,7 +136,7 @@ void *background_main(void *service)
 	auto_free uint8_t *buffer = malloc(STORE_SEGMENT_BYTES);
 	struct segment_pages pages;
 	struct fault f;
-	int r = buffer ? 0 : fault_set(&f, -12, "no memory for a segment");
+	int r = buffer ? 0 : fault_errno(&f, -ENOMEM, "read a segment");
 
 	while (!r && !service_is_ending(s) &&
 	       checkpoint_segment(s->options.checkpoint, s->next_segment++, &pages))

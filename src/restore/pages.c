@@ -9,7 +9,13 @@
 #include "restore/service.h"
 #include "vmguard/clock.h"
 
-enum { END_LIMIT_MS = 60000, READ_BYTES = 4096, STEP_MS = 100 };
+enum {
+	END_LIMIT_MS = 60000,
+	READ_BYTES = 4096,
+	STEP_MS = 100,
+	QUIET_US = 5000,
+	SETTLE_MS_MAX = 100,
+};
 
 /* ---- what is shared ---------------------------------------------------------------------- */
 
@@ -238,10 +244,27 @@ int page_service_run(struct page_service *s, const uint8_t *devices, size_t byte
 	return r;
 }
 
+static bool is_asking(struct page_service *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool asking = !s->ending &&
+		      (s->urgent_count || clock_us(CLOCK_MONOTONIC) < s->demand_us + QUIET_US);
+	pthread_mutex_unlock(&s->lock);
+	return asking;
+}
+
+/* A guest that begins to run asks for many pages, and has the store for itself. */
+static void let_it_settle(struct page_service *s)
+{
+	for (int waited = 0; waited < SETTLE_MS_MAX && is_asking(s); waited++)
+		sleep_us(1000);
+}
+
 int page_service_push(struct page_service *s, struct fault *f)
 {
 	int r = checkpoint_order(s->options.checkpoint, f);
 
+	let_it_settle(s);
 	return r < 0 ? r : start_threads(s, background_main, BACKGROUND_THREADS, f);
 }
 

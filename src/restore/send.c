@@ -48,24 +48,12 @@ static int read_pages(void *reading, struct fault *f)
 	return checkpoint_read_pages(r->checkpoint, r->pages, r->count, r->data, f);
 }
 
-int send_claimed(struct page_service *s, struct channel *c, const uint64_t *pages, size_t count,
+int read_claimed(struct page_service *s, const uint64_t *pages, size_t count, uint8_t *data,
 		 struct fault *f)
 {
-	size_t page_bytes = s->layout->page_bytes;
-	const uint8_t *data[UNIT_PAGES_MAX];
-	auto_free uint8_t *bytes = malloc(count * page_bytes + 1);
-	struct reading reading = {s->options.checkpoint, pages, count, bytes};
+	struct reading reading = {s->options.checkpoint, pages, count, data};
 
-	if (!bytes)
-		return fault_errno(f, -ENOMEM, "read pages");
-	int r = read_patiently(s, read_pages, &reading, f);
-	for (size_t i = 0; i < count; i++)
-		data[i] = bytes + i * page_bytes;
-	if (!r)
-		r = channel_send(c, &(struct page_batch){pages, count, data}, f);
-	if (!r)
-		s->sent += count;
-	return r;
+	return read_patiently(s, read_pages, &reading, f);
 }
 
 int send_unit(struct page_service *s, struct channel *c, uint64_t first, struct fault *f)
@@ -83,11 +71,10 @@ int send_unit(struct page_service *s, struct channel *c, uint64_t first, struct 
 			stored[stored_count++] = first + i;
 	}
 	auto_free uint8_t *bytes = malloc(stored_count * page_bytes + 1);
-	struct reading reading = {s->options.checkpoint, stored, stored_count, bytes};
 	if (!bytes)
 		return fault_errno(f, -ENOMEM, "read pages");
 	if (stored_count)
-		r = read_patiently(s, read_pages, &reading, f);
+		r = read_claimed(s, stored, stored_count, bytes, f);
 	for (size_t i = 0; i < stored_count; i++)
 		data[stored[i] - first] = bytes + i * page_bytes;
 	if (!r)

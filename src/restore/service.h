@@ -20,7 +20,8 @@ enum {
 	BACKGROUND_THREADS = 4, /* segments read at the same time */
 	QUEUE_MAX = 1 << 16,	/* a fault a thread of QEMU: never that many */
 	LATENCIES_MAX = 1 << 16,
-	BATCH_PAGES = 16, /* of the background: a demanded page waits no longer than that */
+	BATCH_PAGES = 16,      /* of the background: a demanded page waits no longer than that */
+	PIECE_BYTES = 1 << 20, /* likewise in the store */
 	UNIT_PAGES_MAX = 512,
 };
 
@@ -49,8 +50,9 @@ struct page_service {
 	struct demand queue[QUEUE_MAX];
 	size_t queue_first, queue_count;
 	unsigned urgent_count;
-	bool ending; /* threads leave */
-	int result;  /* of the first failure */
+	int64_t demand_us; /* when something was asked for last */
+	bool ending;	   /* threads leave */
+	int result;	   /* of the first failure */
 	struct fault failure;
 	bool shut;
 	bool resumed;
@@ -72,8 +74,8 @@ size_t unit_pages(const struct page_service *s, uint64_t page);
 uint64_t unit_first(const struct page_service *s, uint64_t page);
 /* Reads and sends a unit that the caller has claimed, zero pages included. */
 int send_unit(struct page_service *s, struct channel *c, uint64_t first, struct fault *f);
-/* Reads and sends pages that the caller has claimed, none zero, at most UNIT_PAGES_MAX. */
-int send_claimed(struct page_service *s, struct channel *c, const uint64_t *pages, size_t count,
+/* Reads pages that the caller has claimed, none zero, one after the other into data. */
+int read_claimed(struct page_service *s, const uint64_t *pages, size_t count, uint8_t *data,
 		 struct fault *f);
 /* Reads again for a while where the store fails; -EBADMSG is no failure of the store. */
 int read_patiently(struct page_service *s, int (*read)(void *context, struct fault *f),
