@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "verb.h"
+#include "vmguard/clock.h"
 #include "vmguard/restore.h"
 
 /* Writes to FILE.part and renames: a file of this name is whole. */
@@ -35,7 +36,10 @@ static int export_checkpoint(const struct arguments *a, struct fault *f)
 {
 	auto_of(store_close) struct store *store = NULL;
 	auto_of(checkpoint_close) struct checkpoint *c = NULL;
-	struct restore_options options = {.stop = interrupt_catch("\nstopping\n")};
+	struct restore_options options = {
+		.since_ms = monotonic_ms(),
+		.stop = interrupt_catch("\nstopping\n"),
+	};
 	struct restore_result result;
 	struct target target;
 	int r = parse_target(a->rest[0], &target, f);

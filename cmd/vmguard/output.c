@@ -95,13 +95,10 @@ void progress_draw(const struct progress_bar *bar)
 	memset(cells, '.', BAR_CELLS);
 	memset(cells, '#', filled);
 	cells[BAR_CELLS] = '\0';
-	int length = snprintf(line, sizeof(line), "%s [%s] %3.0f %% %6.0f MB/s", bar->what, cells,
-			      percent(bar->done, bar->total),
-			      bar->elapsed_ms ? bar->bytes / 1e3 / bar->elapsed_ms : 0);
-	if (bar->show_zero && length < (int)sizeof(line))
-		snprintf(line + length, sizeof(line) - length, "  changed %.0f %%  zero %.0f %%",
-			 percent(bar->done - bar->zero, bar->total),
-			 percent(bar->zero, bar->total));
+	snprintf(line, sizeof(line), "%s [%s] %3.0f %% %6.0f MB/s%s%s", bar->what, cells,
+		 percent(bar->done, bar->total),
+		 bar->elapsed_ms ? bar->bytes / 1e3 / bar->elapsed_ms : 0, bar->note ? "  " : "",
+		 bar->note ? bar->note : "");
 	fprintf(stderr, "\r%.*s\033[K", terminal_columns() - 1, line);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "record.h"
+#include "vmguard/clock.h"
 #include "vmguard/restore.h"
 
 enum { ATTEMPTS = 3 };
@@ -15,7 +16,9 @@ struct restored {
 	struct target target;
 	uint64_t number;
 	struct qemu_process qemu; /* pid 0: not started here */
-	const struct arguments *arguments;
+	struct arguments *arguments;
+	struct record record; /* with --resume */
+	int64_t since_ms;
 	bool lazy;
 	struct lazy_result lazily;
 	struct restore_result result; /* of a full one */
@@ -28,15 +31,20 @@ struct source {
 
 static void draw(void *name, const struct restore_progress *p)
 {
-	char what[96];
+	char what[96], note[128] = "";
 
 	snprintf(what, sizeof(what), "restore %s", (const char *)name);
+	if (p->pages_demanded)
+		snprintf(note, sizeof(note),
+			 "asked for %" PRIu64 ", half came in %.1f ms, all but 1 %% in %.1f",
+			 p->pages_demanded, p->demand_p50_us / 1e3, p->demand_p99_us / 1e3);
 	progress_draw(&(struct progress_bar){
 		.what = what,
 		.total = p->pages_total,
 		.done = p->pages_done,
 		.bytes = p->bytes_sent,
 		.elapsed_ms = p->elapsed_ms,
+		.note = note,
 	});
 }
 
@@ -66,6 +74,7 @@ static struct restore_options restore_options_of(struct restored *r)
 		.runs_context = r,
 		.max_rate = r->arguments->max_rate,
 		.stop = interrupt_catch("\nstopping\n"),
+		.since_ms = r->since_ms,
 	};
 }
 
@@ -98,6 +107,7 @@ static int send_checkpoint(struct checkpoint *c, struct hypervisor *h, struct re
 
 		if (r != -EOPNOTSUPP || !strcmp(mode_of(out), "lazy"))
 			return r;
+		qemu_explain(&out->qemu, f);
 		progress_wipe();
 		fprintf(stderr,
 			"vmguard: all memory goes first, a lazy restore is not possible: %s\n",
@@ -206,19 +216,17 @@ static int resume(struct restored *out, struct fault *f)
 {
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
 	struct source source = {0};
-	struct arguments a = *out->arguments;
-	struct record record;
-	int r = hypervisor_open_qmp(a.qmp, &h, f);
+	struct arguments *a = out->arguments;
+	int r = hypervisor_open_qmp(a->qmp, &h, f);
 
 	if (!r)
 		r = restore_stands_still(h, f);
 	if (!r)
-		r = record_read(hypervisor_pid(h), &record, f);
+		r = record_read(hypervisor_pid(h), &out->record, f);
 	if (r < 0)
 		return r;
-	a.store = record.store;
-	out->target = record.target;
-	out->arguments = &a;
+	a->store = out->record.store;
+	out->target = out->record.target;
 	r = open_source(out, &source, f);
 	if (!r) {
 		const struct restore_options options = restore_options_of(out);
@@ -346,7 +354,7 @@ static int run(struct restored *r)
 static int restore_run(int argc, char **argv)
 {
 	struct arguments a;
-	struct restored restored = {.arguments = &a};
+	struct restored restored = {.arguments = &a, .since_ms = monotonic_ms()};
 	struct fault f;
 	int exit;
 	int separator = find_separator(argc, argv);

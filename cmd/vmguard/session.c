@@ -9,17 +9,19 @@
 
 static void draw(void *name, const struct capture_progress *p)
 {
-	char what[96];
+	char what[96], note[48];
 
 	snprintf(what, sizeof(what), "snapshot %s", (const char *)name);
+	snprintf(note, sizeof(note), "changed %.0f %%  zero %.0f %%",
+		 percent(p->pages_done - p->pages_zero, p->pages_total),
+		 percent(p->pages_zero, p->pages_total));
 	progress_draw(&(struct progress_bar){
 		.what = what,
 		.total = p->pages_total,
 		.done = p->pages_done,
-		.zero = p->pages_zero,
 		.bytes = p->bytes_read,
 		.elapsed_ms = p->elapsed_ms,
-		.show_zero = true,
+		.note = note,
 	});
 }
 

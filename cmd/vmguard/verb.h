@@ -143,10 +143,10 @@ double percent(uint64_t part, uint64_t whole); /* 0 of nothing */
 
 struct progress_bar {
 	const char *what; /* "snapshot web1" */
-	uint64_t total, done, zero;
+	uint64_t total, done;
 	uint64_t bytes;
 	int64_t elapsed_ms;
-	bool show_zero;
+	const char *note; /* stands behind; NULL: none */
 };
 
 /* Draws on standard error where that is a terminal, at most ten times a second. */

@@ -21,9 +21,12 @@ struct restore_progress {
 	uint64_t pages_done;
 	uint64_t bytes_sent;
 	int64_t elapsed_ms;
+	uint64_t pages_demanded; /* lazy: by the guest, and how long it waited for one */
+	int64_t demand_p50_us, demand_p99_us;
 };
 
 struct restore_options {
+	int64_t since_ms;  /* by monotonic_ms(): times count from there */
 	uint64_t max_rate; /* lazy: of what is not asked for, bytes a second; 0: no limit */
 	void (*progress)(void *context, const struct restore_progress *p); /* may be NULL */
 	void *progress_context;

@@ -24,17 +24,15 @@ static bool next_demand(struct page_service *s, struct demand *d)
 static void demand_done(struct page_service *s, const struct demand *d, bool served)
 {
 	int64_t now = clock_us(CLOCK_MONOTONIC);
-	int64_t took_us = now - d->since_us;
 
 	pthread_mutex_lock(&s->lock);
 	s->demand_us = now;
 	if (--s->urgent_count == 0)
 		pthread_cond_broadcast(&s->calm);
-	if (served && s->latency_count < LATENCIES_MAX)
-		s->latencies_us[s->latency_count++] = took_us;
+	if (served)
+		latency_add(&s->latency, now - d->since_us);
 	pthread_cond_broadcast(&s->step);
 	pthread_mutex_unlock(&s->lock);
-	s->demanded += served;
 }
 
 /* The page that is asked for and those around it that are neither zero nor claimed. */

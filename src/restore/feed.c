@@ -92,7 +92,7 @@ int feed(struct checkpoint *c, int fd, const struct restore_options *options,
 		.sink = {&sink},
 		.options = options,
 		.fd = fd,
-		.started_ms = monotonic_ms(),
+		.started_ms = options->since_ms,
 		.progress = {.pages_total = l->pages},
 	};
 	auto_of(stream_writer_free) struct stream_writer *writer =

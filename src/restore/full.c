@@ -91,7 +91,7 @@ int restore_full(struct checkpoint *c, struct hypervisor *h, const struct restor
 {
 	const struct timeval limit = {.tv_sec = STREAM_LIMIT_S};
 	const struct manifest *m = checkpoint_manifest(c);
-	int64_t started_ms = monotonic_ms();
+	int64_t started_ms = options->since_ms;
 	int ends[2];
 	int r = incoming_check(h, f);
 

@@ -45,6 +45,9 @@ static void report_progress(struct lazy *l)
 				     .pages_done = now.sent,
 				     .bytes_sent = now.bytes_sent,
 				     .elapsed_ms = monotonic_ms() - l->started_ms,
+				     .pages_demanded = now.demanded,
+				     .demand_p50_us = now.demand_p50_us,
+				     .demand_p99_us = now.demand_p99_us,
 			     });
 }
 
@@ -201,7 +204,7 @@ static int prepare(struct lazy *l, struct fault *f)
 int restore_lazy(struct checkpoint *c, struct hypervisor *h, const struct restore_options *options,
 		 struct lazy_result *result, struct fault *f)
 {
-	struct lazy l = {c, h, options, result, .started_ms = monotonic_ms()};
+	struct lazy l = {c, h, options, result, .started_ms = options->since_ms};
 
 	*result = (struct lazy_result){0};
 	int r = incoming_check(h, f);
@@ -236,7 +239,7 @@ int restore_resume(struct checkpoint *c, struct hypervisor *h,
 		   const struct restore_options *options, struct lazy_result *result,
 		   struct fault *f)
 {
-	struct lazy l = {c, h, options, result, .started_ms = monotonic_ms()};
+	struct lazy l = {c, h, options, result, .started_ms = options->since_ms};
 
 	*result = (struct lazy_result){.runs = true};
 	int r = restore_stands_still(h, f);

@@ -314,27 +314,17 @@ int page_service_resume(struct page_service *s, struct fault *f)
 	return r;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	uint32_t left = *(const uint32_t *)a;
-	uint32_t right = *(const uint32_t *)b;
-
-	return (left > right) - (left < right);
-}
-
 void page_service_figures(struct page_service *s, struct page_figures *figures)
 {
 	pthread_mutex_lock(&s->lock);
-	size_t count = s->latency_count;
-	qsort(s->latencies_us, count, sizeof(*s->latencies_us), by_value);
 	*figures = (struct page_figures){
 		.pages = checkpoint_stored(s->options.checkpoint),
 		.sent = s->sent,
-		.demanded = s->demanded,
+		.demanded = s->latency.count,
 		.bytes_sent = s->main.bytes + s->urgent.bytes,
 		.first_demand_ms = s->first_demand_ms,
-		.demand_p50_us = count ? s->latencies_us[count / 2] : 0,
-		.demand_p99_us = count ? s->latencies_us[count * 99 / 100] : 0,
+		.demand_p50_us = latency_percentile(&s->latency, 50),
+		.demand_p99_us = latency_percentile(&s->latency, 99),
 		.over = s->shut || s->result,
 	};
 	pthread_mutex_unlock(&s->lock);

@@ -13,15 +13,15 @@
 
 #include "restore/channel.h"
 #include "restore/claims.h"
+#include "restore/latency.h"
 #include "restore/pages.h"
 
 enum {
 	DEMAND_THREADS = 8,
 	BACKGROUND_THREADS = 4, /* segments read at the same time */
 	QUEUE_MAX = 1 << 16,	/* a fault a thread of QEMU: never that many */
-	LATENCIES_MAX = 1 << 16,
-	BATCH_PAGES = 16,      /* of the background: a demanded page waits no longer than that */
-	PIECE_BYTES = 1 << 20, /* likewise in the store */
+	BATCH_PAGES = 16,	/* of the background: a demanded page waits no longer than that */
+	PIECE_BYTES = 1 << 20,	/* likewise in the store */
 	UNIT_PAGES_MAX = 512,
 };
 
@@ -39,7 +39,7 @@ struct page_service {
 	struct channel main, urgent; /* urgent.writer NULL: demanded pages go the same way */
 	struct return_path *return_path;
 
-	_Atomic uint64_t sent, demanded;
+	_Atomic uint64_t sent;
 	_Atomic size_t next_segment;
 	_Atomic int64_t rate_us; /* when the background may send again */
 
@@ -58,8 +58,7 @@ struct page_service {
 	bool resumed;
 	size_t blocks_received;
 	int64_t first_demand_ms;
-	uint32_t latencies_us[LATENCIES_MAX];
-	size_t latency_count;
+	struct latency latency;
 
 	pthread_t threads[1 + DEMAND_THREADS + BACKGROUND_THREADS];
 	size_t thread_count;

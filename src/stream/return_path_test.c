@@ -3,6 +3,8 @@
 #include "vmguard/stream.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,12 +19,14 @@ static struct {
 	int answer;
 } told;
 
-static int tell(const char *format, uint64_t a, uint64_t b)
+__attribute__((format(printf, 1, 2))) static int tell(const char *format, ...)
 {
 	size_t used = strlen(told.text);
+	va_list arguments;
 
-	snprintf(told.text + used, sizeof(told.text) - used, format, (unsigned long long)a,
-		 (unsigned long long)b);
+	va_start(arguments, format);
+	vsnprintf(told.text + used, sizeof(told.text) - used, format, arguments);
+	va_end(arguments);
 	return told.answer ? fault_set(&fault, told.answer, "told so") : 0;
 }
 
@@ -30,7 +34,7 @@ static int request(struct return_path_sink *s, uint64_t page, uint64_t pages, st
 {
 	(void)s;
 	(void)f;
-	return tell("request %llu+%llu;", page, pages);
+	return tell("request %" PRIu64 "+%" PRIu64 ";", page, pages);
 }
 
 static int received(struct return_path_sink *s, const struct ram_block *b, const uint8_t *bitmap,
@@ -38,21 +42,21 @@ static int received(struct return_path_sink *s, const struct ram_block *b, const
 {
 	(void)s;
 	(void)f;
-	return tell("received %llu,%llu;", b->first_page, bitmap[0]);
+	return tell("received %" PRIu64 ",%d;", b->first_page, bitmap[0]);
 }
 
 static int resumed(struct return_path_sink *s, struct fault *f)
 {
 	(void)s;
 	(void)f;
-	return tell("resumed;", 0, 0);
+	return tell("resumed;");
 }
 
 static int shut(struct return_path_sink *s, uint32_t status, struct fault *f)
 {
 	(void)s;
 	(void)f;
-	return tell("shut %llu;", status, 0);
+	return tell("shut %" PRIu32 ";", status);
 }
 
 static const struct return_path_sink_ops ops = {request, received, resumed, shut};
