@@ -2,10 +2,12 @@
 /*
  * Restore: a checkpoint goes on in a QEMU that waits for a stream.
  *
- *	store -> checkpoint (each page checked) -> stream writer -> socket -> QEMU -> the guest runs
+ *	full:  store -> all pages, each checked -> devices -> the guest runs
+ *	lazy:  store -> devices -> the guest runs -> the pages that it touches, and all the others
  *
- * The guest runs only after its last page and its devices are in; what fails before that leaves a
- * QEMU that never ran the guest. The checkpoint is only read.
+ * What fails before the guest runs leaves a QEMU that never ran it. A lazy restore that fails
+ * afterwards leaves a guest that stands still and can be gone on with. The checkpoint is only read,
+ * and a wrong page is never sent.
  */
 #pragma once
 

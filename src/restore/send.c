@@ -5,7 +5,7 @@
 #include "restore/service.h"
 #include "vmguard/clock.h"
 
-enum { STORE_LIMIT_MS = 60000, RETRY_US = 200000 };
+enum { STORE_LIMIT_MS = 300000, RETRY_US = 200000 };
 
 size_t unit_pages(const struct page_service *s, uint64_t page)
 {
