@@ -18,7 +18,6 @@
  *	rbd_snapshot.c   commit, remove, list     rbd_protect.c  protected commits
  *	rbd_free.c       how much room there is   rbd_room.c     whether there is any
  *	rbd_location.c   URIs                     rbd_fault.c    what an error means
- *	rbd_holder.c     a process, dead or alive
  *
  * A commit that is removed while it is read takes the data away under its reader: reads
  * then fail or return other data.
@@ -118,6 +117,8 @@ int rbd_crypto_load(struct rbd_call *c);
 int rbd_crypto_format(struct rbd_call *c);
 
 /* rbd_writer.c; within a call */
+/* Of the object that has what is known of the image. */
+int rbd_header_name(struct rbd_call *c, rbd_image_t image, char name[RBD_HEADER_BYTES]);
 /* Records this process, in `handle`, before that is opened; `image` is open. */
 int rbd_writer_record(struct rbd_call *c, rbd_image_t image, struct rbd_handle *handle);
 /* Fences off processes of this host that died with c->opened's image open. -EPERM. */

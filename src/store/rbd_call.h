@@ -27,6 +27,7 @@
 enum {
 	RBD_IMAGE_NAME_BYTES = 64 + STORE_NAME_BYTES,
 	RBD_BLOCK_BYTES = 4096, /* what encryption works on */
+	RBD_HEADER_BYTES = 96,	/* the name of an image's header object */
 };
 
 struct rbd_cluster {
@@ -57,7 +58,7 @@ struct rbd_handle {
 	bool encrypted;
 	uint64_t header_segments; /* of the encryption, in front of segment 0 */
 	/* A writer's: the header object, and which attribute of it is the record of us. */
-	char header[96], record[64];
+	char header[RBD_HEADER_BYTES], record[64];
 
 	/* Guards all below. Taken before no other one. */
 	pthread_mutex_t mutex;

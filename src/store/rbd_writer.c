@@ -7,7 +7,7 @@
  *
  *	rbd_header.<id>   lock.rbd_lock           librbd's: the owner's address
  *	                  watchers                the OSD's: address and client id, end after 30 s
- *	                  vmguard.writer.<client id>.<n>   ours: the process (rbd_holder.h)
+ *	                  vmguard.writer.<client id>.<n>   ours: the process (vmguard/holder.h)
  *
  * so that the next one can tell who holds the lock, and need not wait 30 s for a process of
  * this host that is dead. Not in the image's metadata: each change there is announced to all who
@@ -27,16 +27,13 @@
 #include <string.h>
 
 #include "rbd_fault.h"
-#include "rbd_holder.h"
 #include "rbd_room.h"
+#include "vmguard/holder.h"
 
 #define RECORD_PREFIX "vmguard.writer."
 
 enum {
 	WATCHERS = 64,
-	/* A killed process ends when the kernel has taken its memory back. */
-	ENDING_WAIT_MS = 10000,
-	ENDING_LOOK_US = 10000,
 	/* Another host's, which watches the image no more. */
 	FORGET_AFTER_S = 3600,
 };
@@ -54,21 +51,30 @@ static int fault_of(struct rbd_call *c, int code, const char *what)
 			 c->cluster->location.pool, c->image);
 }
 
-int rbd_writer_record(struct rbd_call *c, rbd_image_t image, struct rbd_handle *handle)
+int rbd_header_name(struct rbd_call *c, rbd_image_t image, char name[RBD_HEADER_BYTES])
 {
-	static unsigned int serial;
-	struct rbd_cluster *cluster = c->cluster;
-	char id[64], text[RBD_HOLDER_BYTES];
-	struct rbd_holder self;
+	char id[64];
 	int r = rbd_get_id(image, id, sizeof(id));
 
 	if (r < 0)
 		return fault_of(c, r, "get the id of RBD image");
-	r = rbd_holder_self(&self, &c->fault);
+	snprintf(name, RBD_HEADER_BYTES, "rbd_header.%s", id);
+	return 0;
+}
+
+int rbd_writer_record(struct rbd_call *c, rbd_image_t image, struct rbd_handle *handle)
+{
+	static unsigned int serial;
+	struct rbd_cluster *cluster = c->cluster;
+	char text[HOLDER_BYTES];
+	struct holder self;
+	int r = rbd_header_name(c, image, handle->header);
+
+	if (r == 0)
+		r = holder_of(getpid(), &self, &c->fault);
 	if (r < 0)
 		return r;
-	rbd_holder_encode(&self, text);
-	snprintf(handle->header, sizeof(handle->header), "rbd_header.%s", id);
+	holder_encode(&self, text);
 	snprintf(handle->record, sizeof(handle->record), RECORD_PREFIX "%" PRIu64 ".%u",
 		 rados_get_instance_id(cluster->rados),
 		 __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED));
@@ -129,33 +135,23 @@ static bool is_owner(const struct watchers *w, const rbd_image_watcher_t *watche
 }
 
 /* The next record; false: that was the last. The iterator owns the name. */
-static bool next_record(rados_xattrs_iter_t records, const char **name, struct rbd_holder *holder)
+static bool next_record(rados_xattrs_iter_t records, const char **name, struct holder *holder)
 {
 	const char *value;
 	size_t bytes;
 
 	while (rados_getxattrs_next(records, name, &value, &bytes) == 0 && *name)
-		if (client_of(*name) && rbd_holder_decode(holder, value, bytes))
+		if (client_of(*name) && holder_decode(holder, value, bytes))
 			return true;
 	return false;
 }
 
-static bool is_dead(const struct rbd_holder *holder)
-{
-	int64_t until_ms = monotonic_ms() + ENDING_WAIT_MS;
-	enum rbd_life life;
-
-	while ((life = rbd_holder_life(holder)) == RBD_ENDING && monotonic_ms() < until_ms)
-		sleep_us(ENDING_LOOK_US);
-	return life == RBD_DEAD;
-}
-
-static int fault_fence(struct rbd_call *c, int code, const struct rbd_holder *holder)
+static int fault_fence(struct rbd_call *c, int code, const struct holder *holder)
 {
 	const struct rbd_location *l = &c->cluster->location;
-	char who[RBD_HOLDER_BYTES];
+	char who[HOLDER_BYTES];
 
-	rbd_holder_describe(holder, who);
+	holder_describe(holder, who);
 	if (code == -EPERM || code == -EACCES)
 		return fault_set(
 			&c->fault, -EPERM,
@@ -168,7 +164,7 @@ static int fault_fence(struct rbd_call *c, int code, const struct rbd_holder *ho
 
 /* Takes from a dead process what it still has of the image. */
 static int fence_off(struct rbd_call *c, const struct watchers *w,
-		     const rbd_image_watcher_t *watcher, const struct rbd_holder *holder)
+		     const rbd_image_watcher_t *watcher, const struct holder *holder)
 {
 	int r;
 
@@ -187,7 +183,7 @@ static int fence_off(struct rbd_call *c, const struct watchers *w,
 }
 
 /* Whether a record of nobody can go. */
-static bool is_forgotten(const struct rbd_holder *holder, const rbd_image_watcher_t *watcher)
+static bool is_forgotten(const struct holder *holder, const rbd_image_watcher_t *watcher)
 {
 	return !watcher && wall_ms() / 1000 - holder->since_s > FORGET_AFTER_S;
 }
@@ -195,13 +191,14 @@ static bool is_forgotten(const struct rbd_holder *holder, const rbd_image_watche
 static int fence_off_all(struct rbd_call *c, const struct watchers *w, rados_xattrs_iter_t records)
 {
 	const char *header = c->opened->header, *name;
-	struct rbd_holder holder;
+	struct holder holder;
 	int r = 0;
 
 	while (r == 0 && next_record(records, &name, &holder)) {
 		const rbd_image_watcher_t *watcher = watcher_of(w, client_of(name));
-		bool dead = is_dead(&holder);
 
+		holder_await_end(&holder);
+		bool dead = holder_life(&holder) == HOLDER_DEAD;
 		if (dead && watcher)
 			r = fence_off(c, w, watcher, &holder);
 		if (r == 0 && (dead || is_forgotten(&holder, watcher))) {
@@ -232,11 +229,10 @@ int rbd_writer_fence_dead(struct rbd_call *c)
 }
 
 /* Describes the owner of the lock; false: nothing is known but its address. */
-static bool describe_owner(struct rbd_call *c, const struct watchers *w,
-			   char text[RBD_HOLDER_BYTES])
+static bool describe_owner(struct rbd_call *c, const struct watchers *w, char text[HOLDER_BYTES])
 {
 	rados_xattrs_iter_t records;
-	struct rbd_holder holder;
+	struct holder holder;
 	const char *name;
 	bool found = false;
 
@@ -249,14 +245,14 @@ static bool describe_owner(struct rbd_call *c, const struct watchers *w,
 	}
 	rados_getxattrs_end(records);
 	if (found)
-		rbd_holder_describe(&holder, text);
+		holder_describe(&holder, text);
 	return found;
 }
 
 static int fault_locked(struct rbd_call *c)
 {
 	struct watchers w = {0};
-	char who[RBD_HOLDER_BYTES];
+	char who[HOLDER_BYTES];
 
 	if (watchers_load(c, c->opened->image, &w) < 0 || !describe_owner(c, &w, who))
 		snprintf(who, sizeof(who), "the client at %s", w.owner_count ? w.owners[0] : "?");

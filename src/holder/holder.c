@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A process by its name, its life judged from /proc; see proc(5). */
-#include "rbd_holder.h"
+#include "vmguard/holder.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,7 +13,13 @@
 
 #include "vmguard/clock.h"
 
-enum { STAT_BYTES = 1024, FLAG_EXITING = 4 /* PF_EXITING in the kernel's sched.h */ };
+enum {
+	STAT_BYTES = 1024,
+	FLAG_EXITING = 4, /* PF_EXITING in the kernel's sched.h */
+	/* A killed process ends when the kernel has taken its memory back. */
+	ENDING_WAIT_MS = 10000,
+	ENDING_LOOK_US = 10000,
+};
 
 struct process_stat {
 	char state;
@@ -43,7 +49,7 @@ static int read_stat(int64_t pid, struct process_stat *stat)
 	return 0;
 }
 
-static int read_boot(char boot[RBD_BOOT_BYTES])
+static int read_boot(char boot[HOLDER_BOOT_BYTES])
 {
 	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
 
@@ -54,6 +60,13 @@ static int read_boot(char boot[RBD_BOOT_BYTES])
 	return n == 1 ? 0 : -EIO;
 }
 
+static void read_host(char host[HOLDER_HOST_BYTES])
+{
+	host[HOLDER_HOST_BYTES - 1] = '\0';
+	if (gethostname(host, HOLDER_HOST_BYTES - 1) < 0 || !*host)
+		snprintf(host, HOLDER_HOST_BYTES, "unknown");
+}
+
 static uint64_t namespace_of_self(const char *path)
 {
 	struct stat st;
@@ -61,73 +74,99 @@ static uint64_t namespace_of_self(const char *path)
 	return stat(path, &st) < 0 ? 0 : st.st_ino;
 }
 
-int rbd_holder_self(struct rbd_holder *h, struct fault *f)
+int holder_of(pid_t pid, struct holder *h, struct fault *f)
 {
 	struct process_stat stat = {0};
 
-	*h = (struct rbd_holder){
-		.pid = getpid(),
+	*h = (struct holder){
+		.pid = pid,
 		.since_s = wall_ms() / 1000,
 		.pid_namespace = namespace_of_self("/proc/self/ns/pid"),
 		.time_namespace = namespace_of_self("/proc/self/ns/time"),
 	};
-	if (gethostname(h->host, sizeof(h->host) - 1) < 0 || !*h->host)
-		snprintf(h->host, sizeof(h->host), "unknown");
+	read_host(h->host);
 	int r = read_boot(h->boot);
 	if (r == 0)
 		r = read_stat(h->pid, &stat);
 	if (r < 0)
-		return fault_errno(f, r, "read in /proc who we are");
+		return fault_errno(f, r, "read in /proc who process %d is", (int)pid);
 	h->started = stat.started;
 	return 0;
 }
 
-/* Whether a process of that number there would be a process of that number here. */
-static bool is_of_our_kind(const struct rbd_holder *h)
+bool holder_is_same(const struct holder *a, const struct holder *b)
 {
-	char boot[RBD_BOOT_BYTES];
+	return a->pid == b->pid && a->started == b->started && !strcmp(a->boot, b->boot) &&
+	       a->pid_namespace == b->pid_namespace && a->time_namespace == b->time_namespace;
+}
+
+/* Whether a process of that number there would be a process of that number here. */
+static bool is_of_our_kind(const struct holder *h)
+{
+	char boot[HOLDER_BOOT_BYTES];
 
 	return h->pid > 0 && h->pid_namespace && read_boot(boot) == 0 && !strcmp(boot, h->boot) &&
 	       h->pid_namespace == namespace_of_self("/proc/self/ns/pid") &&
 	       h->time_namespace == namespace_of_self("/proc/self/ns/time");
 }
 
-enum rbd_life rbd_holder_life(const struct rbd_holder *h)
+enum holder_life holder_life(const struct holder *h)
 {
 	struct process_stat stat = {0};
 
 	if (!is_of_our_kind(h))
-		return RBD_UNKNOWN;
+		return HOLDER_UNKNOWN;
 	/* Not by /proc alone: mounted with hidepid it does not show the processes of others. */
 	if (kill((pid_t)h->pid, 0) < 0 && errno == ESRCH)
-		return RBD_DEAD;
+		return HOLDER_DEAD;
 	if (read_stat(h->pid, &stat) < 0)
-		return RBD_UNKNOWN;
+		return HOLDER_UNKNOWN;
 	if (stat.started != h->started)
-		return RBD_DEAD;
+		return HOLDER_DEAD;
 	/* A process whose parent does not ask how it ended. */
 	if (stat.state == 'Z' && stat.threads <= 1)
-		return RBD_DEAD;
-	return stat.state == 'Z' || stat.flags & FLAG_EXITING ? RBD_ENDING : RBD_ALIVE;
+		return HOLDER_DEAD;
+	return stat.state == 'Z' || stat.flags & FLAG_EXITING ? HOLDER_ENDING : HOLDER_ALIVE;
 }
 
-void rbd_holder_encode(const struct rbd_holder *h, char text[RBD_HOLDER_BYTES])
+void holder_await_end(const struct holder *h)
 {
-	snprintf(text, RBD_HOLDER_BYTES,
+	int64_t until_ms = monotonic_ms() + ENDING_WAIT_MS;
+
+	while (holder_life(h) == HOLDER_ENDING && monotonic_ms() < until_ms)
+		sleep_us(ENDING_LOOK_US);
+}
+
+static bool is_of_earlier_boot(const struct holder *h)
+{
+	char boot[HOLDER_BOOT_BYTES], host[HOLDER_HOST_BYTES];
+
+	read_host(host);
+	return !strcmp(host, h->host) && read_boot(boot) == 0 && strcmp(boot, h->boot) != 0;
+}
+
+bool holder_is_gone(const struct holder *h)
+{
+	return is_of_earlier_boot(h) || holder_life(h) == HOLDER_DEAD;
+}
+
+void holder_encode(const struct holder *h, char text[HOLDER_BYTES])
+{
+	snprintf(text, HOLDER_BYTES,
 		 "1 %s %" PRId64 " %" PRId64 " %s %" PRIu64 " %" PRIu64 " %" PRIu64, h->host,
 		 h->pid, h->since_s, h->boot, h->pid_namespace, h->time_namespace, h->started);
 }
 
-bool rbd_holder_decode(struct rbd_holder *h, const char *text, size_t bytes)
+bool holder_decode(struct holder *h, const char *text, size_t bytes)
 {
-	char copy[RBD_HOLDER_BYTES];
+	char copy[HOLDER_BYTES];
 	int end = 0;
 
 	if (bytes >= sizeof(copy))
 		return false;
 	memcpy(copy, text, bytes);
 	copy[bytes] = '\0';
-	*h = (struct rbd_holder){0};
+	*h = (struct holder){0};
 	return sscanf(copy,
 		      "1 %64[0-9A-Za-z._-] %" SCNd64 " %" SCNd64 " %39[0-9a-f-] %" SCNu64
 		      " %" SCNu64 " %" SCNu64 "%n",
@@ -136,7 +175,7 @@ bool rbd_holder_decode(struct rbd_holder *h, const char *text, size_t bytes)
 	       (size_t)end == bytes;
 }
 
-void rbd_holder_describe(const struct rbd_holder *h, char text[RBD_HOLDER_BYTES])
+void holder_describe(const struct holder *h, char text[HOLDER_BYTES])
 {
 	time_t since = (time_t)h->since_s;
 	struct tm local;
@@ -144,6 +183,6 @@ void rbd_holder_describe(const struct rbd_holder *h, char text[RBD_HOLDER_BYTES]
 
 	if (localtime_r(&since, &local))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &local);
-	snprintf(text, RBD_HOLDER_BYTES, "process %" PRId64 " on host %s since %s", h->pid, h->host,
+	snprintf(text, HOLDER_BYTES, "process %" PRId64 " on host %s since %s", h->pid, h->host,
 		 when);
 }
