@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "vmguard/fault.h"
+#include "vmguard/holder.h"
 #include "vmguard/scope.h"
 
 enum {
@@ -136,9 +137,9 @@ struct store_ops {
 	int (*commit)(struct store_image *image, struct checkpoint_id id, struct fault *f);
 
 	/*
-	 * Forgets one commit and frees what only it needed; STORE_WRITE. -ENOENT. -EBUSY: someone
-	 * reads it (dir; rbd does not see its readers, their reads fail or return anything), or
-	 * it is protected.
+	 * Forgets one commit and frees what only it needed; STORE_WRITE. -ENOENT. -EBUSY: it is
+	 * protected, or held, or someone reads it (dir; rbd sees only who holds it: the reads of
+	 * others fail or return anything). A hold of a process that is surely dead is dropped.
 	 */
 	int (*remove)(struct store_image *image, struct checkpoint_id id, struct fault *f);
 
@@ -149,8 +150,21 @@ struct store_ops {
 	int (*is_protected)(struct store_image *image, struct checkpoint_id id, struct fault *f);
 
 	/*
+	 * Keeps a commit from remove() for a process that goes on from it, or no longer; any mode.
+	 * It may be held by many. The hold outlasts its maker, not the process that it names. It
+	 * works beside a writer. 1: it was so before. -ENOENT; rbd cannot tell of a commit that
+	 * went after `image` was opened: open it after this, and it is known. -EBUSY: it is being
+	 * removed.
+	 */
+	int (*hold)(struct store_image *image, struct checkpoint_id id, const struct holder *holder,
+		    bool on, struct fault *f);
+	/* Who holds a commit, without those that are surely dead; the caller frees *holders. */
+	int (*holders)(struct store_image *image, struct checkpoint_id id, struct holder **holders,
+		       size_t *count, struct fault *f);
+
+	/*
 	 * Forgets a guest with all commits. -ENOENT; -EBUSY while anyone has it open, or a commit
-	 * is protected.
+	 * is protected or held.
 	 */
 	int (*image_remove)(struct store *s, const char *guest, struct fault *f);
 };
@@ -201,6 +215,10 @@ bool checkpoint_parse(const char *name, struct checkpoint_id *id);
 int checkpoint_compare(const void *a, const void *b);
 /* For backends: whether `id` may follow `ids`, oldest first. -EEXIST, -ESTALE. */
 int checkpoint_check_next(struct checkpoint_id id, const struct checkpoint_id *ids, size_t count,
+			  struct fault *f);
+
+/* For backends: says who holds a commit that was to be removed, and what to do. -EBUSY. */
+int checkpoint_held_fault(struct checkpoint_id id, const char *guest, const struct holder *holder,
 			  struct fault *f);
 
 void store_image_close(struct store_image *image); /* accepts NULL */
@@ -286,6 +304,18 @@ static inline int store_is_protected(struct store_image *image, struct checkpoin
 				     struct fault *f)
 {
 	return image->ops->is_protected(image, id, f);
+}
+
+static inline int store_hold(struct store_image *image, struct checkpoint_id id,
+			     const struct holder *holder, bool on, struct fault *f)
+{
+	return image->ops->hold(image, id, holder, on, f);
+}
+
+static inline int store_holders(struct store_image *image, struct checkpoint_id id,
+				struct holder **holders, size_t *count, struct fault *f)
+{
+	return image->ops->holders(image, id, holders, count, f);
 }
 
 static inline int store_image_remove(struct store *s, const char *guest, struct fault *f)

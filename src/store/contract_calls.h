@@ -143,6 +143,29 @@ static inline size_t count_checkpoints(struct store_image *image)
 	return count;
 }
 
+static inline struct holder holder_self(void)
+{
+	struct holder h;
+
+	ck_assert_msg(holder_of(getpid(), &h, &fault) == 0, "%s", fault.text);
+	return h;
+}
+
+static inline void hold(struct store_image *image, struct checkpoint_id id, const struct holder *h,
+			bool on)
+{
+	ck_assert_msg(store_hold(image, id, h, on, &fault) >= 0, "%s", fault.text);
+}
+
+static inline size_t count_holders(struct store_image *image, struct checkpoint_id id)
+{
+	auto_free struct holder *holders = NULL;
+	size_t count;
+
+	ck_assert_msg(store_holders(image, id, &holders, &count, &fault) == 0, "%s", fault.text);
+	return count;
+}
+
 static inline void protect(struct store *s, struct checkpoint_id id, bool on)
 {
 	ck_assert_msg(store_protect(s, "guest", id, on, &fault) == 0, "%s", fault.text);

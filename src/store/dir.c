@@ -112,5 +112,7 @@ const struct store_ops store_dir_ops = {
 	.remove = dir_remove,
 	.protect = dir_protect,
 	.is_protected = dir_is_protected,
+	.hold = dir_hold,
+	.holders = dir_holders,
 	.image_remove = dir_image_remove,
 };

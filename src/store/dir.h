@@ -14,6 +14,7 @@
  *	dir.c         the store, ops table        dir_write.c    write, discard, flush
  *	dir_image.c   open, close, read           dir_commit.c   commit, remove, sweep
  *	dir_lock.c    who writes, who reads       dir_protect.c  protected commits
+ *	dir_hold.c    who goes on from a commit
  *
  * A filesystem that does not answer (NFS, hard mount) blocks its callers: a time limit
  * is a mount option there (soft, timeo).
@@ -92,3 +93,12 @@ int dir_protect(struct store *s, const char *guest, struct checkpoint_id id, boo
 int dir_is_protected(struct store_image *image, struct checkpoint_id id, struct fault *f);
 /* -EBUSY where it is, and says what takes that off. For one who has the commit locked. */
 int dir_check_unprotected(int folder, const char *guest, struct checkpoint_id id, struct fault *f);
+
+/* dir_hold.c */
+int dir_hold(struct store_image *image, struct checkpoint_id id, const struct holder *holder,
+	     bool on, struct fault *f);
+int dir_holders(struct store_image *image, struct checkpoint_id id, struct holder **holders,
+		size_t *count, struct fault *f);
+/* -EBUSY where one of them is protected or held; drops holds of the dead. As above. */
+int dir_check_removable(int folder, const char *guest, const struct checkpoint_id *ids,
+			size_t count, struct fault *f);

@@ -134,11 +134,11 @@ int dir_remove(struct store_image *base, struct checkpoint_id id, struct fault *
 	int r = dir_writer_check(&image->lock, f);
 	/* Before the lock, which keeps others from reading, and again under it, to be sure. */
 	if (r == 0)
-		r = dir_check_unprotected(image->folder, base->guest, id, f);
+		r = dir_check_removable(image->folder, base->guest, &id, 1, f);
 	if (r == 0)
 		r = dir_commit_lock(image->folder, id, F_WRLCK, &fd, f);
 	if (r == 0)
-		r = dir_check_unprotected(image->folder, base->guest, id, f);
+		r = dir_check_removable(image->folder, base->guest, &id, 1, f);
 	if (r < 0)
 		return fault_wrap(f, "remove %s of %s", name, base->guest);
 	/* Durable before any of its files goes: a name must not come back without them. */
@@ -218,13 +218,19 @@ static bool has_commit(const struct dir_listing *l, struct checkpoint_id id)
 /* Somebody took the commit away by hand: its marker must not protect a later one of that name. */
 static void unlink_markers(int folder, const struct dir_listing *l)
 {
-	char name[DIR_MARKER_BYTES];
+	char name[DIR_MARKER_BYTES], hold[DIR_HOLD_BYTES];
 
 	for (size_t i = 0; i < l->marker_count; i++) {
 		if (has_commit(l, l->markers[i]))
 			continue;
 		dir_marker_name(l->markers[i], name);
 		unlinkat(folder, name, 0);
+	}
+	for (size_t i = 0; i < l->hold_count; i++) {
+		if (has_commit(l, l->holds[i].id))
+			continue;
+		dir_hold_name(&l->holds[i], hold);
+		unlinkat(folder, hold, 0);
 	}
 }
 

@@ -13,6 +13,7 @@
 enum { TABLE_BYTES_MAX = DIR_SEGMENTS_MAX * 8 + 4096 };
 
 static const char marker_end[] = ".protected";
+static const char hold_start[] = ".held,";
 
 void dir_segment_name(uint64_t segment, uint64_t generation, char name[SEGMENT_NAME_BYTES])
 {
@@ -49,6 +50,33 @@ static bool marker_parse(const char *name, struct checkpoint_id *id)
 	return checkpoint_parse(commit, id);
 }
 
+/* The name says it all, so that a hold is made at once or not at all. */
+void dir_hold_name(const struct dir_hold *hold, char name[DIR_HOLD_BYTES])
+{
+	char commit[CHECKPOINT_NAME_BYTES], who[HOLDER_BYTES];
+
+	checkpoint_name(hold->id, commit);
+	holder_encode(&hold->holder, who);
+	for (char *space = who; (space = strchr(space, ' '));)
+		*space = ',';
+	snprintf(name, DIR_HOLD_BYTES, "%s%s%s", commit, hold_start, who);
+}
+
+static bool hold_parse(const char *name, struct dir_hold *hold)
+{
+	char commit[CHECKPOINT_NAME_BYTES], who[HOLDER_BYTES];
+	const char *start = strstr(name, hold_start);
+
+	if (!start || start - name >= (ptrdiff_t)sizeof(commit))
+		return false;
+	snprintf(commit, sizeof(commit), "%.*s", (int)(start - name), name);
+	snprintf(who, sizeof(who), "%s", start + strlen(hold_start));
+	for (char *comma = who; (comma = strchr(comma, ','));)
+		*comma = ' ';
+	return checkpoint_parse(commit, &hold->id) &&
+	       holder_decode(&hold->holder, who, strlen(who));
+}
+
 /* Room for one more in an array that doubles: `count` is what it holds. */
 static void *array_grow(void *array, size_t count, size_t item_bytes)
 {
@@ -68,15 +96,29 @@ static int add_id(struct checkpoint_id **ids, size_t *count, struct checkpoint_i
 	return 0;
 }
 
+static int add_hold(struct dir_listing *l, const struct dir_hold *hold)
+{
+	void *grown = array_grow(l->holds, l->hold_count, sizeof(*hold));
+
+	if (!grown)
+		return -ENOMEM;
+	l->holds = grown;
+	l->holds[l->hold_count++] = *hold;
+	return 0;
+}
+
 static int add_name(struct dir_listing *l, const char *name)
 {
 	struct checkpoint_id id;
+	struct dir_hold hold;
 	struct dir_file file;
 
 	if (checkpoint_parse(name, &id))
 		return add_id(&l->commits, &l->commit_count, id);
 	if (marker_parse(name, &id))
 		return add_id(&l->markers, &l->marker_count, id);
+	if (hold_parse(name, &hold))
+		return add_hold(l, &hold);
 	if (segment_parse(name, &file)) {
 		void *grown = array_grow(l->files, l->file_count, sizeof(file));
 
@@ -134,6 +176,7 @@ void dir_listing_clear(struct dir_listing *l)
 	free(l->commits);
 	free(l->files);
 	free(l->markers);
+	free(l->holds);
 	*l = (struct dir_listing){0};
 }
 

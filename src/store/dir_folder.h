@@ -6,6 +6,7 @@
  *	ckpt-<epoch>-<n>     a commit: a table that names segment files (dir_table.h)
  *	seg-<segment>.<generation>    written once, never changed
  *	ckpt-<epoch>-<n>.protected    beside a commit that may not be removed; empty
+ *	ckpt-<epoch>-<n>.held,<who>   beside a commit that a process goes on from; empty
  *	commit.new           a commit that is not yet one
  *
  * Whatever else lies there is not ours and stays.
@@ -21,12 +22,21 @@
 
 #define DIR_NEW_COMMIT "commit.new"
 
-enum { SEGMENT_NAME_BYTES = 48, DIR_MARKER_BYTES = CHECKPOINT_NAME_BYTES + 16 };
+enum {
+	SEGMENT_NAME_BYTES = 48,
+	DIR_MARKER_BYTES = CHECKPOINT_NAME_BYTES + 16,
+	DIR_HOLD_BYTES = CHECKPOINT_NAME_BYTES + 16 + HOLDER_BYTES,
+};
 
 struct dir_file {
 	uint64_t segment;
 	uint64_t generation; /* unique in the folder, rises */
 	bool named;	     /* by a commit or the head; set by the sweep */
+};
+
+struct dir_hold {
+	struct checkpoint_id id;
+	struct holder holder;
 };
 
 struct dir_listing {
@@ -36,10 +46,13 @@ struct dir_listing {
 	size_t file_count;
 	struct checkpoint_id *markers; /* of protected commits, or of some that are gone */
 	size_t marker_count;
+	struct dir_hold *holds; /* likewise */
+	size_t hold_count;
 };
 
 void dir_segment_name(uint64_t segment, uint64_t generation, char name[SEGMENT_NAME_BYTES]);
 void dir_marker_name(struct checkpoint_id id, char name[DIR_MARKER_BYTES]);
+void dir_hold_name(const struct dir_hold *hold, char name[DIR_HOLD_BYTES]);
 
 /* Lists a guest's folder. The caller clears *l. */
 int dir_folder_list(int folder, struct dir_listing *l, struct fault *f);

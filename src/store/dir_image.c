@@ -201,27 +201,24 @@ int dir_read(struct store_image *base, uint64_t segment, size_t offset, void *bu
 }
 
 /*
- * Locks all commits before the first goes, so that a reader or a protected one stops it before any
- * harm. Nobody is kept from reading where the answer is known.
+ * Locks all commits before the first goes, so that a reader, or one that is protected or held,
+ * stops it before any harm. Nobody is kept from reading where the answer is known.
  */
 static int lock_commits(int folder, const char *guest, const struct dir_listing *l, int *fds,
 			struct fault *f)
 {
-	int r = 0;
+	int r = dir_check_removable(folder, guest, l->commits, l->commit_count, f);
 
 	for (size_t i = 0; r == 0 && i < l->commit_count; i++)
-		r = dir_check_unprotected(folder, guest, l->commits[i], f);
-	for (size_t i = 0; r == 0 && i < l->commit_count; i++)
 		r = dir_commit_lock(folder, l->commits[i], F_WRLCK, &fds[i], f);
-	/* Once more: now no protection can come in between. */
-	for (size_t i = 0; r == 0 && i < l->commit_count; i++)
-		r = dir_check_unprotected(folder, guest, l->commits[i], f);
-	return r;
+	/* Once more: now neither a protection nor a hold can come in between. */
+	return r < 0 ? r : dir_check_removable(folder, guest, l->commits, l->commit_count, f);
 }
 
 static int unlink_all(int folder, const struct dir_listing *l)
 {
 	char name[CHECKPOINT_NAME_BYTES], segment[SEGMENT_NAME_BYTES], marker[DIR_MARKER_BYTES];
+	char hold[DIR_HOLD_BYTES];
 
 	/* The newest last: half-way through, the last checkpoint still is the last one. */
 	for (size_t i = 0; i < l->commit_count; i++) {
@@ -237,6 +234,10 @@ static int unlink_all(int folder, const struct dir_listing *l)
 	for (size_t i = 0; i < l->marker_count; i++) {
 		dir_marker_name(l->markers[i], marker);
 		unlinkat(folder, marker, 0);
+	}
+	for (size_t i = 0; i < l->hold_count; i++) {
+		dir_hold_name(&l->holds[i], hold);
+		unlinkat(folder, hold, 0);
 	}
 	unlinkat(folder, DIR_NEW_COMMIT, 0);
 	return unlinkat(folder, "lock", 0) < 0 ? -errno : 0;

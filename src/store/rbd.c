@@ -241,5 +241,7 @@ const struct store_ops store_rbd_ops = {
 	.remove = rbd_store_remove,
 	.protect = rbd_store_protect,
 	.is_protected = rbd_store_is_protected,
+	.hold = rbd_store_hold,
+	.holders = rbd_store_holders,
 	.image_remove = rbd_store_image_remove,
 };

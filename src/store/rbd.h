@@ -18,9 +18,10 @@
  *	rbd_snapshot.c   commit, remove, list     rbd_protect.c  protected commits
  *	rbd_free.c       how much room there is   rbd_room.c     whether there is any
  *	rbd_location.c   URIs                     rbd_fault.c    what an error means
+ *	rbd_hold.c       who goes on from a commit
  *
  * A commit that is removed while it is read takes the data away under its reader: reads
- * then fail or return other data.
+ * then fail or return other data. Who must not lose it holds it.
  */
 #pragma once
 
@@ -132,6 +133,20 @@ int rbd_store_protect(struct store *s, const char *guest, struct checkpoint_id i
 int rbd_store_is_protected(struct store_image *image, struct checkpoint_id id, struct fault *f);
 /* Within a call: -EBUSY where it is, with what to do. */
 int rbd_check_protected(struct rbd_call *c, rbd_image_t image, const char *snapshot);
+
+/* rbd_hold.c */
+int rbd_store_hold(struct store_image *image, struct checkpoint_id id, const struct holder *holder,
+		   bool on, struct fault *f);
+int rbd_store_holders(struct store_image *image, struct checkpoint_id id, struct holder **holders,
+		      size_t *count, struct fault *f);
+/*
+ * Within a call, with the image's lock: nobody can hold the commit any more. Holds of the dead are
+ * dropped; -EBUSY names another. Ends with one of the two below.
+ */
+int rbd_hold_bar(struct rbd_call *c, rbd_image_t image, struct checkpoint_id id);
+void rbd_hold_allow(struct rbd_call *c, rbd_image_t image, struct checkpoint_id id);
+/* The commit is gone. */
+void rbd_hold_forget(struct rbd_call *c, rbd_image_t image, struct checkpoint_id id);
 
 /* rbd_free.c */
 int rbd_store_free_bytes(struct store *s, uint64_t *bytes, struct fault *f);

@@ -130,6 +130,7 @@ static void running_free(struct rbd_running *running, bool unwanted)
 
 	if (unwanted) {
 		free(c->ids);
+		free(c->holders);
 		free(c->names);
 		if (c->opened)
 			rbd_handle_unref(c->opened);

@@ -84,12 +84,14 @@ struct rbd_call {
 	struct checkpoint_id id;
 	bool has_id;
 	uint64_t first, count;
+	struct holder holder;
 	bool encrypted;
 
 	/* Results; the caller owns them. */
 	struct fault fault;
 	struct rbd_handle *opened;
 	struct checkpoint_id *ids;
+	struct holder *holders;
 	char (*names)[STORE_NAME_BYTES];
 	size_t found;
 

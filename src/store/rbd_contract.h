@@ -391,10 +391,52 @@ START_TEST(says_which_process_writes)
 }
 END_TEST
 
+/* What is known of holds in the header object's attributes. */
+static size_t count_hold_attributes(const struct pool *pool, const char *guest)
+{
+	rbd_image_t image;
+	char id[64], header[96];
+	rados_xattrs_iter_t attributes;
+	const char *name, *value;
+	size_t bytes, count = 0;
+
+	ck_assert_int_eq(rbd_open_read_only(pool->io, guest, &image, NULL), 0);
+	ck_assert_int_eq(rbd_get_id(image, id, sizeof(id)), 0);
+	rbd_close(image);
+	snprintf(header, sizeof(header), "rbd_header.%s", id);
+	ck_assert_int_eq(rados_getxattrs(pool->io, header, &attributes), 0);
+	while (rados_getxattrs_next(attributes, &name, &value, &bytes) == 0 && name)
+		count += strstr(name, "vmguard.hold.") != NULL;
+	rados_getxattrs_end(attributes);
+	return count;
+}
+
+START_TEST(leaves_nothing_of_a_hold_behind)
+{
+	auto_of(store_close) struct store *s = contract_store();
+	struct store_image *writer = new_writer(s, "guest");
+	const struct checkpoint_id id = {1, 1};
+	struct holder self = holder_self();
+	struct pool pool;
+
+	pool_open(&pool);
+	commit(writer, 1, 1);
+	commit(writer, 1, 2);
+	hold(writer, id, &self, true);
+	ck_assert_uint_eq(count_hold_attributes(&pool, "guest"), 1);
+	hold(writer, id, &self, false);
+	ck_assert_int_eq(store_remove(writer, id, &fault), 0);
+	ck_assert_int_eq(store_remove(writer, id, &fault), -ENOENT);
+	ck_assert_uint_eq(count_hold_attributes(&pool, "guest"), 0);
+	store_image_close(writer);
+	pool_close(&pool);
+}
+END_TEST
+
 #define RBD_CASES                                                                                \
 	opens_an_encrypted_image_with_its_key_alone, refuses_a_key_for_a_plain_image,            \
 		makes_no_image_with_a_key_unless_told_to_encrypt, encrypts_writes_of_any_length, \
 		grows_an_encrypted_image_to_its_last_segment,                                    \
 		keeps_a_segment_in_the_object_it_names, takes_over_an_image_whose_maker_died,    \
 		leaves_the_images_of_others_alone, protects_a_commit_beside_a_writer,            \
-		says_which_process_writes
+		says_which_process_writes, leaves_nothing_of_a_hold_behind

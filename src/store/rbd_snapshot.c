@@ -227,7 +227,15 @@ static int run_remove(struct rbd_call *c)
 	char name[CHECKPOINT_NAME_BYTES];
 
 	checkpoint_name(c->id, name);
-	return remove_snapshot(c, c->handle->image, name);
+	int r = rbd_hold_bar(c, c->handle->image, c->id);
+	if (r < 0)
+		return r;
+	r = remove_snapshot(c, c->handle->image, name);
+	if (r < 0 && r != -ENOENT)
+		rbd_hold_allow(c, c->handle->image, c->id);
+	else
+		rbd_hold_forget(c, c->handle->image, c->id);
+	return r;
 }
 
 int rbd_store_remove(struct store_image *base, struct checkpoint_id id, struct fault *f)
@@ -274,6 +282,30 @@ static int check_none_protected(struct rbd_call *c, rbd_image_t image, const str
 	return r;
 }
 
+static void allow_holds(struct rbd_call *c, rbd_image_t image, const struct snapshots *s, int count)
+{
+	struct checkpoint_id id;
+
+	for (int i = 0; i < count; i++)
+		if (checkpoint_parse(s->items[i].name, &id))
+			rbd_hold_allow(c, image, id);
+}
+
+/* All, before the first goes. */
+static int bar_holds(struct rbd_call *c, rbd_image_t image, const struct snapshots *s)
+{
+	struct checkpoint_id id;
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < s->count; i++) {
+		if (checkpoint_parse(s->items[i].name, &id))
+			r = rbd_hold_bar(c, image, id);
+		if (r < 0)
+			allow_holds(c, image, s, i);
+	}
+	return r;
+}
+
 static int remove_by_id(struct rbd_call *c, rbd_image_t image, const rbd_snap_info_t *s)
 {
 	int r = rbd_snap_remove_by_id(image, s->id);
@@ -288,6 +320,9 @@ int rbd_remove_snapshots(struct rbd_call *c, rbd_image_t image, bool all)
 
 	if (r == 0 && all)
 		r = check_none_protected(c, image, &s);
+	/* The bars go with the image, or end in time where that fails. */
+	if (r == 0 && all)
+		r = bar_holds(c, image, &s);
 	/* Oldest first: half-way through, the last checkpoint still is the last one. */
 	for (int i = 0; r == 0 && i < s.count; i++) {
 		bool half = is_half_removed(image, &s.items[i]);

@@ -139,3 +139,17 @@ int checkpoint_check_next(struct checkpoint_id id, const struct checkpoint_id *i
 	checkpoint_name(*last, newest);
 	return fault_set(f, -ESTALE, "%s would not follow %s: another owner went on", name, newest);
 }
+
+int checkpoint_held_fault(struct checkpoint_id id, const char *guest, const struct holder *holder,
+			  struct fault *f)
+{
+	char who[HOLDER_BYTES];
+
+	holder_describe(holder, who);
+	return fault_set(f, -EBUSY,
+			 "checkpoint %" PRIu64 " of %s is being restored by %s: let it end there "
+			 "(vmguard restore --resume where it stands still); "
+			 "if that host is gone for good, vmguard snapshots --release %s@%" PRIu64
+			 " allows it",
+			 id.number, guest, who, guest, id.number);
+}
