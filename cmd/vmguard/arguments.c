@@ -44,6 +44,7 @@ static const struct row {
 	{"dry-run", FLAG, offsetof(struct arguments, dry_run)},
 	{"protect", TEXT, offsetof(struct arguments, protect)},
 	{"unprotect", TEXT, offsetof(struct arguments, unprotect)},
+	{"release", TEXT, offsetof(struct arguments, release)},
 	{"resume", FLAG, offsetof(struct arguments, resume)},
 	{"no-verify", FLAG, offsetof(struct arguments, no_verify)},
 	{"key-file", TEXT, offsetof(struct arguments, key_file)},

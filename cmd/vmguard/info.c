@@ -8,6 +8,8 @@
 struct info {
 	const struct manifest *m;
 	bool is_protected, is_encrypted;
+	struct holder *holders; /* that are being restored from it */
+	size_t holder_count;
 };
 
 static void add_blocks(struct json_object *o, const struct ram_layout *l)
@@ -58,6 +60,7 @@ static void print_json(const struct info *i)
 	json_add_text(o, "qemu", m->qemu_version);
 	add_blocks(o, &m->layout);
 	json_add_bool(o, "protected", i->is_protected);
+	json_add_holders(o, "held_by", i->holders, i->holder_count);
 	json_add_bool(o, "encrypted", i->is_encrypted);
 	json_print(o);
 }
@@ -93,6 +96,7 @@ static void print_text(const struct info *i)
 {
 	const struct manifest *m = i->m;
 	char text[TARGET_BYTES];
+	char who[HOLDER_BYTES];
 	char time[32];
 	char size[16];
 
@@ -106,15 +110,24 @@ static void print_text(const struct info *i)
 	printf("  index         of checkpoint %" PRIu64 ", and %zu deltas since\n",
 	       m->index.checkpoint, m->delta_count);
 	printf("  protected     %s\n", i->is_protected ? "yes" : "no");
+	for (size_t k = 0; k < i->holder_count; k++) {
+		holder_describe(&i->holders[k], who);
+		printf("  held by       %s\n", who);
+	}
 	printf("  encrypted     %s\n", i->is_encrypted ? "yes" : "no");
 }
 
-static int ask_protection(struct store *s, const struct manifest *m, struct fault *f)
+static int ask_store(struct store *s, struct info *i, struct fault *f)
 {
 	auto_of(store_image_close) struct store_image *image = NULL;
-	int r = store_image_open(s, m->guest, STORE_READ, NULL, &image, f);
+	int r = store_image_open(s, i->m->guest, STORE_READ, NULL, &image, f);
 
-	return r < 0 ? r : store_is_protected(image, m->id, f);
+	if (!r)
+		r = store_is_protected(image, i->m->id, f);
+	if (r < 0)
+		return r;
+	i->is_protected = r;
+	return store_holders(image, i->m->id, &i->holders, &i->holder_count, f);
 }
 
 static int info(const struct arguments *a, struct fault *f)
@@ -132,15 +145,15 @@ static int info(const struct arguments *a, struct fault *f)
 	if (r)
 		return r;
 	i.m = checkpoint_manifest(c);
-	r = ask_protection(store, i.m, f);
+	r = ask_store(store, &i, f);
 	if (r < 0)
 		return r;
-	i.is_protected = r;
 	i.is_encrypted = store->key; /* a key that does not fit would have been refused */
 	if (a->json)
 		print_json(&i);
 	else
 		print_text(&i);
+	free(i.holders);
 	return 0;
 }
 

@@ -20,6 +20,22 @@ void json_add_bool(struct json_object *o, const char *key, bool value)
 	json_object_object_add(o, key, json_object_new_boolean(value));
 }
 
+void json_add_holders(struct json_object *o, const char *key, const struct holder *holders,
+		      size_t count)
+{
+	struct json_object *all = json_object_new_array();
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *one = json_object_new_object();
+
+		json_add_text(one, "host", holders[i].host);
+		json_add_number(one, "pid", holders[i].pid);
+		json_add_number(one, "since_ms", holders[i].since_s * 1000);
+		json_object_array_add(all, one);
+	}
+	json_object_object_add(o, key, all);
+}
+
 void json_add_ms(struct json_object *o, const char *key, int64_t us)
 {
 	char digits[32];

@@ -4,48 +4,24 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "vmguard/hypervisor.h"
 
 enum { PATH_BYTES = 160 };
 
-/*
- * A process id comes again; with its start (proc(5), stat, field 22) it does not. The name before
- * it may have spaces and brackets in it.
- */
-static unsigned long long start_of(pid_t pid)
-{
-	char path[32];
-	char text[1024];
-	unsigned long long start = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	FILE *file = fopen(path, "re");
-	size_t n = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
-	if (file)
-		fclose(file);
-	text[n] = '\0';
-	const char *behind = strrchr(text, ')');
-	if (behind)
-		sscanf(behind,
-		       ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-		       "%*d %llu",
-		       &start);
-	return start;
-}
-
-static int path_of(pid_t qemu, char path[PATH_BYTES], struct fault *f)
+/* A process id comes again; with its start it does not. */
+static int path_of(const struct holder *qemu, char path[PATH_BYTES], struct fault *f)
 {
 	char folder[96];
 	int r = run_directory(folder, f);
 
 	if (!r)
-		snprintf(path, PATH_BYTES, "%s/restore-%d-%llu", folder, (int)qemu, start_of(qemu));
+		snprintf(path, PATH_BYTES, "%s/restore-%" PRId64 "-%" PRIu64, folder, qemu->pid,
+			 qemu->started);
 	return r;
 }
 
-int record_write(pid_t qemu, const struct record *r, struct fault *f)
+int record_write(const struct holder *qemu, const struct record *r, struct fault *f)
 {
 	char path[PATH_BYTES];
 
@@ -58,7 +34,7 @@ int record_write(pid_t qemu, const struct record *r, struct fault *f)
 	return fclose(file) ? fault_errno(f, -errno, "write %s", path) : 0;
 }
 
-int record_read(pid_t qemu, struct record *r, struct fault *f)
+int record_read(const struct holder *qemu, struct record *r, struct fault *f)
 {
 	char path[PATH_BYTES];
 
@@ -68,15 +44,16 @@ int record_read(pid_t qemu, struct record *r, struct fault *f)
 	FILE *file = fopen(path, "re");
 	if (!file)
 		return fault_set(f, -ENOENT,
-				 "there is no note of what process %d is restored from (%s)",
-				 (int)qemu, path);
+				 "there is no note of what process %" PRId64
+				 " is restored from (%s)",
+				 qemu->pid, path);
 	int fields = fscanf(file, "%511[^\n]\n%64[^\n]\n%" SCNu64, r->store, r->target.guest,
 			    &r->target.number);
 	fclose(file);
 	return fields == 3 ? 0 : fault_set(f, -EBADMSG, "%s is damaged", path);
 }
 
-void record_remove(pid_t qemu)
+void record_remove(const struct holder *qemu)
 {
 	char path[PATH_BYTES];
 	struct fault ignored;

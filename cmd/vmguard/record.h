@@ -5,16 +5,15 @@
  */
 #pragma once
 
-#include <sys/types.h>
-
 #include "verb.h"
+#include "vmguard/holder.h"
 
 struct record {
 	char store[512]; /* URI */
 	struct target target;
 };
 
-int record_write(pid_t qemu, const struct record *r, struct fault *f);
+int record_write(const struct holder *qemu, const struct record *r, struct fault *f);
 /* -ENOENT: there is none for this process. */
-int record_read(pid_t qemu, struct record *r, struct fault *f);
-void record_remove(pid_t qemu);
+int record_read(const struct holder *qemu, struct record *r, struct fault *f);
+void record_remove(const struct holder *qemu);

@@ -16,6 +16,7 @@ struct restored {
 	struct target target;
 	uint64_t number;
 	struct qemu_process qemu; /* pid 0: not started here */
+	struct holder holder;	  /* the QEMU, whoever started it; pid 0: not known */
 	struct arguments *arguments;
 	struct record record; /* with --resume */
 	int64_t since_ms;
@@ -83,15 +84,14 @@ static int send_lazily(struct checkpoint *c, struct hypervisor *h,
 		       const struct restore_options *options, struct restored *out, struct fault *f)
 {
 	struct record record = {.target = {.number = out->number}};
-	pid_t qemu = hypervisor_pid(h);
 
 	snprintf(record.store, sizeof(record.store), "%s", out->arguments->store);
 	snprintf(record.target.guest, sizeof(record.target.guest), "%s", out->target.guest);
-	int r = record_write(qemu, &record, f);
+	int r = record_write(&out->holder, &record, f);
 	if (!r)
 		r = restore_lazy(c, h, options, &out->lazily, f);
 	if (!r || !out->lazily.runs)
-		record_remove(qemu);
+		record_remove(&out->holder);
 	return r;
 }
 
@@ -129,13 +129,43 @@ static bool is_worth_another_try(const struct restored *r, int code)
 	return !r->lazily.runs && (code == -ETIMEDOUT || code == -ECONNRESET || code == -EPIPE);
 }
 
-static int open_source(struct restored *out, struct source *source, struct fault *f)
+/* It stays unknown where QEMU is in another PID namespace. */
+static void find_holder(struct restored *out, pid_t qemu)
+{
+	struct fault f;
+
+	if (qemu <= 0 || holder_of(qemu, &out->holder, &f) < 0)
+		out->holder = (struct holder){0};
+}
+
+/* The checkpoint is held for QEMU: nobody may delete it while the guest needs it. */
+static int open_checkpoint(struct restored *out, struct source *source, struct fault *f)
+{
+	const struct target *t = &out->target;
+	struct fault unheld;
+	int r;
+
+	if (out->holder.pid) {
+		r = checkpoint_open_held(source->store, t->guest, t->number, &out->holder,
+					 &source->checkpoint, &unheld, f);
+	} else {
+		fault_set(&unheld, -ESRCH, "QEMU's process cannot be seen from here");
+		r = checkpoint_open(source->store, t->guest, t->number, &source->checkpoint, f);
+	}
+	if (!r && unheld.code)
+		fprintf(stderr,
+			"vmguard: make sure that nobody deletes the checkpoint meanwhile: %s\n",
+			unheld.text);
+	return r;
+}
+
+static int open_source(struct restored *out, struct source *source, pid_t qemu, struct fault *f)
 {
 	int r = arguments_open_store(out->arguments, &source->store, f);
 
+	find_holder(out, qemu);
 	if (!r)
-		r = checkpoint_open(source->store, out->target.guest, out->target.number,
-				    &source->checkpoint, f);
+		r = open_checkpoint(out, source, f);
 	if (r < 0)
 		return r;
 	if (out->arguments->no_verify)
@@ -144,8 +174,14 @@ static int open_source(struct restored *out, struct source *source, struct fault
 	return checkpoint_load(source->checkpoint, f);
 }
 
-static void close_source(struct source *source)
+/* `result` is the restore's: a guest that stands still needs the checkpoint. */
+static void close_source(const struct restored *out, struct source *source, int result)
 {
+	struct fault f;
+
+	if (source->checkpoint && out->holder.pid && (!result || !out->lazily.runs) &&
+	    checkpoint_release(source->checkpoint, &out->holder, &f) < 0)
+		fprintf(stderr, "vmguard: the checkpoint is kept while QEMU runs: %s\n", f.text);
 	checkpoint_close(source->checkpoint);
 	store_close(source->store);
 }
@@ -165,50 +201,44 @@ static int restore_in_started(struct restored *out, struct source *source, struc
 }
 
 /* The store is read while QEMU starts. */
-static int restore_once(struct restored *out, struct source *source, struct fault *f)
+static int restore_once(struct restored *out, struct fault *f)
 {
 	char **command = out->arguments->rest + 1;
+	struct source source = {0};
 	int r = qemu_start(command, out->target.guest, &out->qemu, f);
 
-	if (!r && !source->checkpoint)
-		r = open_source(out, source, f);
 	if (!r)
-		r = restore_in_started(out, source, f);
+		r = open_source(out, &source, out->qemu.pid, f);
+	if (!r)
+		r = restore_in_started(out, &source, f);
 	if (r < 0 && !out->lazily.runs)
 		qemu_kill(&out->qemu);
+	close_source(out, &source, r);
 	return r;
 }
 
-static int restore_in_new(struct restored *out, struct source *source, struct fault *f)
+static int restore_in_new(struct restored *out, struct fault *f)
 {
-	int r = restore_once(out, source, f);
+	int r = restore_once(out, f);
 
 	for (int i = 1; i < ATTEMPTS && is_worth_another_try(out, r); i++)
-		r = restore_once(out, source, f);
+		r = restore_once(out, f);
 	return r;
 }
 
-static int restore_in_waiting(struct restored *out, struct source *source, struct fault *f)
+static int restore_in_waiting(struct restored *out, struct fault *f)
 {
 	const char *socket = out->arguments->qmp;
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
+	struct source source = {0};
 	int r = hypervisor_open_qmp(socket, &h, f);
 
 	if (!r)
-		r = open_source(out, source, f);
+		r = open_source(out, &source, hypervisor_pid(h), f);
 	if (!r)
-		r = send_checkpoint(source->checkpoint, h, out, f);
+		r = send_checkpoint(source.checkpoint, h, out, f);
+	close_source(out, &source, r);
 	return r < 0 && out->lazily.runs ? fault_stands_still(out, socket, f) : r;
-}
-
-static int restore(struct restored *out, struct fault *f)
-{
-	struct source source = {0};
-	int r = out->arguments->qmp ? restore_in_waiting(out, &source, f)
-				    : restore_in_new(out, &source, f);
-
-	close_source(&source);
-	return r;
 }
 
 /* The note says from where; only the key is not in it. */
@@ -221,22 +251,25 @@ static int resume(struct restored *out, struct fault *f)
 
 	if (!r)
 		r = restore_stands_still(h, f);
-	if (!r)
-		r = record_read(hypervisor_pid(h), &out->record, f);
+	if (r < 0)
+		return r;
+	find_holder(out, hypervisor_pid(h));
+	r = record_read(&out->holder, &out->record, f);
 	if (r < 0)
 		return r;
 	a->store = out->record.store;
 	out->target = out->record.target;
-	r = open_source(out, &source, f);
+	out->lazily.runs = true;
+	r = open_source(out, &source, hypervisor_pid(h), f);
 	if (!r) {
 		const struct restore_options options = restore_options_of(out);
 
 		out->lazy = true;
 		r = restore_resume(source.checkpoint, h, &options, &out->lazily, f);
 	}
-	close_source(&source);
+	close_source(out, &source, r);
 	if (!r)
-		record_remove(hypervisor_pid(h));
+		record_remove(&out->holder);
 	return r;
 }
 
@@ -340,7 +373,9 @@ static int run(struct restored *r)
 {
 	const struct arguments *a = r->arguments;
 	struct fault f;
-	int result = a->resume ? resume(r, &f) : restore(r, &f);
+	int result = a->resume ? resume(r, &f)
+		     : a->qmp  ? restore_in_waiting(r, &f)
+			       : restore_in_new(r, &f);
 
 	if (result < 0)
 		return report_fault(&f);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vmguard snapshots: what a store holds, and the protection of a checkpoint. */
+/* vmguard snapshots: what a store has, and what keeps a checkpoint in it. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "verb.h"
+
+enum { STATE_BYTES = 40 };
 
 struct listing {
 	struct store *store;
@@ -46,11 +48,33 @@ static void add_object(struct listing *l, const struct listed_checkpoint *c)
 	json_add_number(o, "checkpoint", c->id.number);
 	json_add_number(o, "epoch", c->id.epoch);
 	json_add_bool(o, "protected", c->is_protected);
+	json_add_holders(o, "held_by", c->holders, c->holder_count);
 	if (c->manifest)
 		add_manifest(o, c->manifest);
 	else
 		json_add_text(o, "damaged", c->damage->text);
 	json_object_array_add(l->json, o);
+}
+
+/* "damaged, protected, held", what of it is true */
+static const char *format_state(const struct listed_checkpoint *c, char state[STATE_BYTES])
+{
+	const struct {
+		bool is_so;
+		const char *word;
+	} words[] = {
+		{!c->manifest, "damaged"},
+		{c->is_protected, "protected"},
+		{c->holder_count > 0, "held"},
+	};
+	size_t used = 0;
+
+	snprintf(state, STATE_BYTES, "-");
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (words[i].is_so)
+			used += snprintf(state + used, STATE_BYTES - used, "%s%s", used ? ", " : "",
+					 words[i].word);
+	return state;
 }
 
 static void print_row(const struct listing *l, const struct listed_checkpoint *c)
@@ -61,6 +85,7 @@ static void print_row(const struct listing *l, const struct listed_checkpoint *c
 	char ram[16];
 	char size[16];
 	char pause[32];
+	char state[STATE_BYTES];
 
 	if (!l->any)
 		printf("%-20s %-19s %10s %10s %10s  %-9s  %s\n", "CHECKPOINT", "TAKEN", "RAM",
@@ -68,13 +93,13 @@ static void print_row(const struct listing *l, const struct listed_checkpoint *c
 	format_target(l->guest, c->id.number, target);
 	if (!m) {
 		printf("%-20s %-19s %10s %10s %10s  %-9s  -\n", target, "-", "-", "-", "-",
-		       c->is_protected ? "damaged, protected" : "damaged");
+		       format_state(c, state));
 		return;
 	}
 	snprintf(pause, sizeof(pause), "%.1f ms", m->pause_us / 1e3);
 	printf("%-20s %-19s %10s %10s %10s  %-9s  %s\n", target, format_time(m->time_ms, time),
 	       format_bytes(layout_bytes(&m->layout), ram), format_bytes(m->bytes_written, size),
-	       pause, c->is_protected ? "protected" : "-", m->layout.machine);
+	       pause, format_state(c, state), m->layout.machine);
 }
 
 static int add_checkpoint(void *context, const struct listed_checkpoint *c)
@@ -156,32 +181,76 @@ static int protect(const struct arguments *a, struct fault *f)
 	return 0;
 }
 
+static void print_released(const struct arguments *a, const struct target *target,
+			   const struct holder *lost, size_t count)
+{
+	char who[HOLDER_BYTES];
+
+	if (a->json) {
+		struct json_object *o = json_object_new_object();
+
+		json_add_text(o, "guest", target->guest);
+		json_add_number(o, "checkpoint", target->number);
+		json_add_holders(o, "released", lost, count);
+		json_print(o);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		holder_describe(&lost[i], who);
+		printf("%s is no longer held by %s\n", a->release, who);
+	}
+	if (!count)
+		printf("%s is not held\n", a->release);
+}
+
+static int release(const struct arguments *a, struct fault *f)
+{
+	auto_of(store_close) struct store *store = NULL;
+	auto_free struct holder *lost = NULL;
+	struct target target;
+	size_t count = 0;
+	int r = parse_checkpoint(a->release, &target, f);
+
+	if (!r)
+		r = arguments_open_store(a, &store, f);
+	if (!r)
+		r = checkpoint_release_lost(store, target.guest, target.number, &lost, &count, f);
+	if (!r)
+		print_released(a, &target, lost, count);
+	return r < 0 ? fault_wrap(f, "release %s", a->release) : 0;
+}
+
 static int snapshots_run(int argc, char **argv)
 {
 	struct arguments a;
 	struct fault f;
 	int exit;
 
-	if (!arguments_read(&verb_snapshots, "store protect unprotect key-file json", argc, argv,
-			    &a, &exit))
+	if (!arguments_read(&verb_snapshots, "store protect unprotect release key-file json", argc,
+			    argv, &a, &exit))
 		return exit;
-	if (!a.protect && !a.unprotect)
+	int changes = !!a.protect + !!a.unprotect + !!a.release;
+	if (!changes)
 		return a.rest_count > 1 ? usage_error(&verb_snapshots, "one NAME or none")
 					: print_list(&a);
-	if (a.rest_count || (a.protect && a.unprotect))
-		return usage_error(&verb_snapshots, "one at a time: a list, --protect NAME@N or "
-						    "--unprotect NAME@N");
-	return protect(&a, &f) < 0 ? report_fault(&f) : EXIT_DONE;
+	if (a.rest_count || changes > 1)
+		return usage_error(&verb_snapshots, "one at a time: a list, --protect NAME@N, "
+						    "--unprotect NAME@N or --release NAME@N");
+	int r = a.release ? release(&a, &f) : protect(&a, &f);
+	return r < 0 ? report_fault(&f) : EXIT_DONE;
 }
 
 const struct verb verb_snapshots = {
 	.name = "snapshots",
-	.summary = "Lists the checkpoints in a store, or protects one.",
-	.usage = "--store URI [NAME | --protect NAME@N | --unprotect NAME@N] [--json]",
+	.summary = "Lists the checkpoints in a store, or says what keeps one there.",
+	.usage = "--store URI [NAME] [--json]\n"
+		 "       vmguard snapshots --store URI --protect|--unprotect|--release NAME@N",
 	.help = HELP_STORE
 	"  NAME              only this guest's\n"
 	"  --protect NAME@N  neither delete nor prune may remove this checkpoint\n"
 	"  --unprotect NAME@N\n"
-	"                    they may again\n" HELP_KEY "  --json            print a JSON array\n",
+	"                    they may again\n"
+	"  --release NAME@N  nothing is restored from it any more: for a host that is gone\n"
+	"                    for good\n" HELP_KEY "  --json            print a JSON array\n",
 	.run = snapshots_run,
 };

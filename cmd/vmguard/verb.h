@@ -40,12 +40,13 @@ extern const struct verb verb_rescue;
 /* What several verbs say in their help. */
 #define HELP_STORE "  --store URI       dir:PATH or rbd:POOL[/PREFIX][?conf=FILE&id=USER]\n"
 #define HELP_KEY "  --key-file FILE   the key of encrypted images: all bytes of the file\n"
-#define HELP_KEEP                                                                   \
-	"  --keep-last N     keep the N newest checkpoints\n"                       \
-	"  --keep-hourly N   and the newest one of N further hours\n"               \
-	"  --keep-daily N    and the newest one of N further days\n"                \
-	"  --keep-weekly N   and the newest one of N further weeks; what no rule\n" \
-	"                    keeps is deleted, unless it is protected or damaged\n"
+#define HELP_KEEP                                                                          \
+	"  --keep-last N     keep the N newest checkpoints\n"                              \
+	"  --keep-hourly N   and the newest one of N further hours\n"                      \
+	"  --keep-daily N    and the newest one of N further days\n"                       \
+	"  --keep-weekly N   and the newest one of N further weeks; what no rule\n"        \
+	"                    keeps is deleted, unless it is protected, damaged or being\n" \
+	"                    restored\n"
 
 /* ---- arguments.c ---------------------------------------------------------------------- */
 
@@ -56,7 +57,7 @@ struct arguments {
 	const char *name;
 	const char *mode;
 	const char *transfer_cpus;
-	const char *protect, *unprotect; /* NAME@N */
+	const char *protect, *unprotect, *release; /* NAME@N */
 	const char *key_file;
 	uint64_t spool_bytes;
 	uint64_t max_rate; /* bytes a second */
@@ -159,6 +160,8 @@ void progress_wipe(void);
 void json_add_text(struct json_object *o, const char *key, const char *text);
 void json_add_number(struct json_object *o, const char *key, uint64_t number);
 void json_add_bool(struct json_object *o, const char *key, bool value);
+void json_add_holders(struct json_object *o, const char *key, const struct holder *holders,
+		      size_t count);
 /* Adds microseconds as milliseconds with three digits. */
 void json_add_ms(struct json_object *o, const char *key, int64_t us);
 

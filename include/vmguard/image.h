@@ -167,6 +167,8 @@ struct checkpoint;
 struct listed_checkpoint {
 	struct checkpoint_id id;
 	bool is_protected;
+	const struct holder *holders; /* that are being restored from it */
+	size_t holder_count;
 	const struct manifest *manifest; /* NULL: damaged, or it cannot be read: */
 	const struct fault *damage;
 };
@@ -180,6 +182,13 @@ int checkpoint_list(struct store *s, const char *guest,
 int checkpoint_protect(struct store *s, const char *guest, uint64_t number, bool on,
 		       struct fault *f);
 
+/*
+ * Ends the holds of processes that are elsewhere; the caller frees *lost. -EBUSY: one lives here,
+ * and nothing was changed. -ENOENT.
+ */
+int checkpoint_release_lost(struct store *s, const char *guest, uint64_t number,
+			    struct holder **lost, size_t *count, struct fault *f);
+
 /* Forgets one checkpoint, and the image with the last one; number 0: all. -ENOENT, -EBUSY. */
 int checkpoint_delete(struct store *s, const char *guest, uint64_t number, struct fault *f);
 
@@ -189,6 +198,18 @@ int checkpoint_delete(struct store *s, const char *guest, uint64_t number, struc
  */
 int checkpoint_open(struct store *s, const char *guest, uint64_t number, struct checkpoint **c,
 		    struct fault *f);
+
+/*
+ * The same for a process that is to be restored from it, and that holds it before anything is read:
+ * as long as that lives nobody else deletes it, whatever becomes of us. Where a store does not let
+ * us hold, *unheld says why (code 0: it is held). -EBUSY: it is being deleted. What was held before
+ * stays so where this fails.
+ */
+int checkpoint_open_held(struct store *s, const char *guest, uint64_t number,
+			 const struct holder *holder, struct checkpoint **c, struct fault *unheld,
+			 struct fault *f);
+/* It has all that it needs. */
+int checkpoint_release(struct checkpoint *c, const struct holder *holder, struct fault *f);
 void checkpoint_close(struct checkpoint *c); /* accepts NULL */
 SCOPE_CLOSER(checkpoint_close, struct checkpoint)
 

@@ -8,7 +8,8 @@
  * keeps one already is covered and not counted.
  *
  * Kept beside the rules: what is protected; what cannot be read, because only a person should
- * throw that away; and the newest one that can be read.
+ * throw that away; and the newest one that can be read. What is being restored stays for so long,
+ * and counts as if it were not.
  */
 #pragma once
 
@@ -32,8 +33,9 @@ struct retention_choice {
 	int64_t time_ms; /* since 1970; 0 where damaged */
 	bool is_protected;
 	bool is_damaged;
-	const char *reason; /* why it is kept ("last", "hourly", …, "protected", "damaged"), NULL:
-			       it goes */
+	bool is_held;	    /* a guest is being restored from it */
+	const char *reason; /* why it is kept ("last", "hourly", …, "protected", "damaged",
+			       "being restored"), NULL: it goes */
 	int64_t period;	    /* of retention_choose() */
 };
 

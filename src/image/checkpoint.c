@@ -27,23 +27,16 @@ const struct manifest *checkpoint_manifest(const struct checkpoint *c)
 	return &c->manifest;
 }
 
-static int open_list(struct store *s, const char *guest, struct checkpoint_id **ids, size_t *count,
-		     struct fault *f)
-{
-	auto_of(store_image_close) struct store_image *image = NULL;
-	int r = store_image_open(s, guest, STORE_READ, NULL, &image, f);
-
-	return r < 0 ? r : store_checkpoints(image, ids, count, f);
-}
-
-/* The id of a number, of the newest for 0. */
-static int find_checkpoint(struct store *s, const char *guest, uint64_t number,
-			   struct checkpoint_id *id, struct fault *f)
+/* The id of a number, of the newest for 0; and the image, which the caller closes. */
+static int find_in_image(struct store *s, const char *guest, uint64_t number,
+			 struct checkpoint_id *id, struct store_image **image, struct fault *f)
 {
 	auto_free struct checkpoint_id *ids = NULL;
 	size_t count = 0;
-	int r = open_list(s, guest, &ids, &count, f);
+	int r = store_image_open(s, guest, STORE_READ, NULL, image, f);
 
+	if (!r)
+		r = store_checkpoints(*image, &ids, &count, f);
 	if (r < 0)
 		return r;
 	if (!count)
@@ -59,6 +52,14 @@ static int find_checkpoint(struct store *s, const char *guest, uint64_t number,
 			 "%s has no checkpoint %" PRIu64 " in %s: the oldest is %" PRIu64
 			 ", the newest %" PRIu64,
 			 guest, number, s->uri, ids[0].number, ids[count - 1].number);
+}
+
+static int find_checkpoint(struct store *s, const char *guest, uint64_t number,
+			   struct checkpoint_id *id, struct fault *f)
+{
+	auto_of(store_image_close) struct store_image *image = NULL;
+
+	return find_in_image(s, guest, number, id, &image, f);
 }
 
 static int open_id(struct store *s, const char *guest, struct checkpoint_id id,
@@ -94,6 +95,74 @@ int checkpoint_open(struct store *s, const char *guest, uint64_t number, struct 
 	return r < 0 ? r : open_id(s, guest, id, c, f);
 }
 
+/* Held first and opened then: what is opened is there, and stays. */
+int checkpoint_open_held(struct store *s, const char *guest, uint64_t number,
+			 const struct holder *holder, struct checkpoint **c, struct fault *unheld,
+			 struct fault *f)
+{
+	auto_of(store_image_close) struct store_image *image = NULL;
+	struct checkpoint_id id = {0};
+	struct fault ignored;
+	int r = find_in_image(s, guest, number, &id, &image, f);
+
+	*unheld = (struct fault){0};
+	if (r < 0)
+		return r;
+	int held = store_hold(image, id, holder, true, unheld);
+	if (held == -EBUSY || held == -ENOENT) {
+		*f = *unheld;
+		return held;
+	}
+	r = open_id(s, guest, id, c, f);
+	if (r < 0 && held == 0)
+		store_hold(image, id, holder, false, &ignored);
+	return r;
+}
+
+int checkpoint_release(struct checkpoint *c, const struct holder *holder, struct fault *f)
+{
+	int r = store_hold(c->store, c->superblock.id, holder, false, f);
+
+	return r < 0 ? r : 0;
+}
+
+static int check_lost(struct checkpoint_id id, const char *guest, const struct holder *holders,
+		      size_t count, struct fault *f)
+{
+	char who[HOLDER_BYTES];
+
+	for (size_t i = 0; i < count; i++) {
+		if (holder_life(&holders[i]) == HOLDER_UNKNOWN)
+			continue;
+		holder_describe(&holders[i], who);
+		return fault_set(f, -EBUSY,
+				 "checkpoint %" PRIu64 " of %s is being restored by %s, which "
+				 "lives: let it end, or end it",
+				 id.number, guest, who);
+	}
+	return 0;
+}
+
+int checkpoint_release_lost(struct store *s, const char *guest, uint64_t number,
+			    struct holder **lost, size_t *count, struct fault *f)
+{
+	auto_of(store_image_close) struct store_image *image = NULL;
+	auto_free struct holder *holders = NULL;
+	struct checkpoint_id id = {0};
+	int r = find_in_image(s, guest, number, &id, &image, f);
+
+	if (!r)
+		r = store_holders(image, id, &holders, count, f);
+	if (!r)
+		r = check_lost(id, guest, holders, *count, f);
+	for (size_t i = 0; r >= 0 && i < *count; i++)
+		r = store_hold(image, id, &holders[i], false, f);
+	if (r < 0)
+		return r;
+	*lost = give(holders);
+	return 0;
+}
+
 static int list_one(struct store *s, const char *guest, struct listed_checkpoint *l,
 		    int (*each)(void *context, const struct listed_checkpoint *l), void *context)
 {
@@ -122,12 +191,15 @@ int checkpoint_list(struct store *s, const char *guest,
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < count; i++) {
+		auto_free struct holder *holders = NULL;
 		struct fault ignored;
 		struct listed_checkpoint l = {
 			.id = ids[i],
 			.is_protected = store_is_protected(image, ids[i], &ignored) == 1,
 		};
 
+		store_holders(image, ids[i], &holders, &l.holder_count, &ignored);
+		l.holders = holders;
 		r = list_one(s, guest, &l, each, context);
 		if (r < 0)
 			return fault_errno(f, r, "list the checkpoints of %s", guest);

@@ -80,6 +80,13 @@ static void keep_newest(struct retention_choice *choices, size_t count)
 		choices[i - 1].reason = "newest";
 }
 
+static void keep_held(struct retention_choice *choices, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (choices[i].is_held && !choices[i].reason)
+			choices[i].reason = "being restored";
+}
+
 void retention_choose(const struct retention *rules, struct retention_choice *choices, size_t count)
 {
 	const unsigned keep[RULES] = {rules->keep_last, rules->keep_hourly, rules->keep_daily,
@@ -92,4 +99,5 @@ void retention_choose(const struct retention *rules, struct retention_choice *ch
 	for (int rule = 0; rule < RULES; rule++)
 		apply(rule, keep[rule], choices, count);
 	keep_newest(choices, count);
+	keep_held(choices, count);
 }

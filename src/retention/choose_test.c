@@ -225,6 +225,19 @@ START_TEST(a_damaged_one_stays_and_is_not_counted)
 }
 END_TEST
 
+START_TEST(one_that_is_restored_stays_and_changes_nothing_else)
+{
+	begin("UTC");
+	add("2026-11-19 12:00")->is_held = true;
+	add("2026-11-20 12:00");
+	add("2026-11-21 12:00")->is_held = true;
+	add("2026-11-22 12:00");
+	CHOSEN("being restored - last last", .keep_last = 2);
+	choices[0].is_protected = true;
+	CHOSEN("protected - being restored last", .keep_last = 1);
+}
+END_TEST
+
 START_TEST(the_newest_good_one_stays_whatever_the_rules)
 {
 	begin("UTC");
@@ -282,6 +295,7 @@ UNIT_MAIN("choose", last_keeps_that_many_of_the_newest, hourly_keeps_the_newest_
 	  an_iso_week_goes_across_the_end_of_a_year, the_same_week_of_two_years_is_two_weeks,
 	  the_hour_that_comes_twice_is_one, the_hour_that_is_left_out_is_no_period,
 	  a_day_is_one_of_local_time, a_protected_one_stays_and_is_not_counted,
-	  a_damaged_one_stays_and_is_not_counted, the_newest_good_one_stays_whatever_the_rules,
-	  a_clock_that_was_set_back_does_no_harm,
+	  a_damaged_one_stays_and_is_not_counted,
+	  one_that_is_restored_stays_and_changes_nothing_else,
+	  the_newest_good_one_stays_whatever_the_rules, a_clock_that_was_set_back_does_no_harm,
 	  pruning_again_and_again_keeps_what_pruning_once_keeps)

@@ -35,6 +35,7 @@ static int add_choice(void *context, const struct listed_checkpoint *l)
 		.time_ms = l->manifest ? l->manifest->time_ms : 0,
 		.is_protected = l->is_protected,
 		.is_damaged = !l->manifest,
+		.is_held = l->holder_count > 0,
 	};
 	return 0;
 }
@@ -55,8 +56,8 @@ static int open_image(struct pruning *p, struct fault *f)
 
 /*
  * -EBUSY from open_image() is about all of them: somebody else writes. From delete_choice() it is
- * about this one, which somebody reads or has protected a moment ago: it is left. What is gone
- * already is as wanted.
+ * about this one, which somebody reads, or has protected or held a moment ago: it is left. What is
+ * gone already is as wanted.
  */
 static int let_go(struct pruning *p, struct retention_choice *c, struct fault *f)
 {

@@ -154,6 +154,28 @@ START_TEST(a_protected_one_stays)
 }
 END_TEST
 
+START_TEST(one_that_is_restored_stays_until_it_is_over)
+{
+	auto_of(checkpoint_close) struct checkpoint *c = NULL;
+	struct fault unheld;
+	struct holder self;
+
+	begin(3);
+	ASSERT_OK(holder_of(getpid(), &self, &fault));
+	ASSERT_OK(checkpoint_open_held(store, "g", 1, &self, &c, &unheld, &fault));
+	ck_assert_int_eq(unheld.code, 0);
+	checkpoint_close(give(c)); /* whoever feeds it may go away */
+	ASSERT_OK(prune(NULL, 1, false));
+	ck_assert_str_eq(seen, "1:being restored 2:- 3:last");
+	ASSERT_OK(checkpoint_open(store, "g", 1, &c, &fault));
+	ASSERT_OK(checkpoint_release(c, &self, &fault));
+	checkpoint_close(give(c));
+	ASSERT_OK(prune(NULL, 1, false));
+	ck_assert_str_eq(seen, "1:- 3:last");
+	fixture_end();
+}
+END_TEST
+
 static void truncate_checkpoint(int number)
 {
 	char name[CHECKPOINT_NAME_BYTES];
@@ -171,6 +193,21 @@ START_TEST(a_damaged_one_stays_and_so_does_the_newest_good_one)
 	truncate_checkpoint(4);
 	ASSERT_OK(prune(NULL, 1, true));
 	ck_assert_str_eq(seen, "1:- 2:damaged 3:last 4:damaged");
+	fixture_end();
+}
+END_TEST
+
+START_TEST(one_that_could_not_be_opened_is_not_held)
+{
+	struct checkpoint *c;
+	struct fault unheld;
+	struct holder self;
+
+	begin(3);
+	ASSERT_OK(holder_of(getpid(), &self, &fault));
+	truncate_checkpoint(1);
+	ck_assert_int_eq(checkpoint_open_held(store, "g", 1, &self, &c, &unheld, &fault), -EBADMSG);
+	ASSERT_OK(checkpoint_delete(store, "g", 1, &fault));
 	fixture_end();
 }
 END_TEST
@@ -195,5 +232,6 @@ END_TEST
 UNIT_MAIN("prune", deletes_what_no_rule_keeps, a_dry_run_says_the_same_and_deletes_nothing,
 	  no_rule_deletes_nothing, one_that_is_read_is_left_for_the_next_time,
 	  somebody_else_who_writes_is_named, goes_through_the_image_that_the_caller_writes,
-	  a_protected_one_stays, a_damaged_one_stays_and_so_does_the_newest_good_one,
-	  a_list_that_cannot_be_read_deletes_nothing)
+	  a_protected_one_stays, one_that_is_restored_stays_until_it_is_over,
+	  a_damaged_one_stays_and_so_does_the_newest_good_one,
+	  one_that_could_not_be_opened_is_not_held, a_list_that_cannot_be_read_deletes_nothing)
