@@ -23,15 +23,21 @@ static int path_of(const struct holder *qemu, char path[PATH_BYTES], struct faul
 
 int record_write(const struct holder *qemu, const struct record *r, struct fault *f)
 {
-	char path[PATH_BYTES];
+	char path[PATH_BYTES], part[PATH_BYTES + 8];
 
+	if (!qemu->pid)
+		return 0;
 	if (path_of(qemu, path, f) < 0)
 		return f->code;
-	FILE *file = fopen(path, "we");
+	snprintf(part, sizeof(part), "%s.part", path);
+	FILE *file = fopen(part, "we");
 	if (!file)
+		return fault_errno(f, -errno, "write %s", part);
+	fprintf(file, "%s\n%s\n%" PRIu64 "\n%u\n", r->store, r->target.guest, r->target.number,
+		r->percent);
+	if (fclose(file) || rename(part, path) < 0)
 		return fault_errno(f, -errno, "write %s", path);
-	fprintf(file, "%s\n%s\n%" PRIu64 "\n", r->store, r->target.guest, r->target.number);
-	return fclose(file) ? fault_errno(f, -errno, "write %s", path) : 0;
+	return 0;
 }
 
 int record_read(const struct holder *qemu, struct record *r, struct fault *f)
@@ -47,10 +53,10 @@ int record_read(const struct holder *qemu, struct record *r, struct fault *f)
 				 "there is no note of what process %" PRId64
 				 " is restored from (%s)",
 				 qemu->pid, path);
-	int fields = fscanf(file, "%511[^\n]\n%64[^\n]\n%" SCNu64, r->store, r->target.guest,
-			    &r->target.number);
+	int fields = fscanf(file, "%511[^\n]\n%64[^\n]\n%" SCNu64 "\n%u", r->store, r->target.guest,
+			    &r->target.number, &r->percent);
 	fclose(file);
-	return fields == 3 ? 0 : fault_set(f, -EBADMSG, "%s is damaged", path);
+	return fields == 4 ? 0 : fault_set(f, -EBADMSG, "%s is damaged", path);
 }
 
 void record_remove(const struct holder *qemu)

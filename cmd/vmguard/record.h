@@ -11,8 +11,10 @@
 struct record {
 	char store[512]; /* URI */
 	struct target target;
+	unsigned percent; /* of its memory that is there */
 };
 
+/* Also to bring it up to date. Nothing is written of an unknown process (pid 0). */
 int record_write(const struct holder *qemu, const struct record *r, struct fault *f);
 /* -ENOENT: there is none for this process. */
 int record_read(const struct holder *qemu, struct record *r, struct fault *f);

@@ -18,7 +18,7 @@ struct restored {
 	struct qemu_process qemu; /* pid 0: not started here */
 	struct holder holder;	  /* the QEMU, whoever started it; pid 0: not known */
 	struct arguments *arguments;
-	struct record record; /* with --resume */
+	struct record record;
 	int64_t since_ms;
 	bool lazy;
 	struct lazy_result lazily;
@@ -30,11 +30,25 @@ struct source {
 	struct checkpoint *checkpoint;
 };
 
-static void draw(void *name, const struct restore_progress *p)
+/* So that who wants a snapshot meanwhile can be told. */
+static void note_progress(struct restored *r, const struct restore_progress *p)
 {
+	unsigned now = percent(p->pages_done, p->pages_total);
+	struct fault ignored;
+
+	if (!r->lazy || now == r->record.percent)
+		return;
+	r->record.percent = now;
+	record_write(&r->holder, &r->record, &ignored);
+}
+
+static void draw(void *restored, const struct restore_progress *p)
+{
+	struct restored *r = restored;
 	char what[96], note[128] = "";
 
-	snprintf(what, sizeof(what), "restore %s", (const char *)name);
+	note_progress(r, p);
+	snprintf(what, sizeof(what), "restore %s", r->target.guest);
 	if (p->pages_demanded)
 		snprintf(note, sizeof(note),
 			 "asked for %" PRIu64 ", half came in %.1f ms, all but 1 %% in %.1f",
@@ -70,7 +84,7 @@ static struct restore_options restore_options_of(struct restored *r)
 {
 	return (struct restore_options){
 		.progress = draw,
-		.progress_context = r->target.guest,
+		.progress_context = r,
 		.runs = say_it_runs,
 		.runs_context = r,
 		.max_rate = r->arguments->max_rate,
@@ -83,11 +97,12 @@ static struct restore_options restore_options_of(struct restored *r)
 static int send_lazily(struct checkpoint *c, struct hypervisor *h,
 		       const struct restore_options *options, struct restored *out, struct fault *f)
 {
-	struct record record = {.target = {.number = out->number}};
+	struct record *record = &out->record;
 
-	snprintf(record.store, sizeof(record.store), "%s", out->arguments->store);
-	snprintf(record.target.guest, sizeof(record.target.guest), "%s", out->target.guest);
-	int r = record_write(&out->holder, &record, f);
+	*record = (struct record){.target = {.number = out->number}};
+	snprintf(record->store, sizeof(record->store), "%s", out->arguments->store);
+	snprintf(record->target.guest, sizeof(record->target.guest), "%s", out->target.guest);
+	int r = record_write(&out->holder, record, f);
 	if (!r)
 		r = restore_lazy(c, h, options, &out->lazily, f);
 	if (!r || !out->lazily.runs)

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "record.h"
 #include "vmguard/clock.h"
 #include "vmguard/cpus.h"
 
@@ -110,11 +112,29 @@ int session_open(struct session *s, struct fault *f)
 	return r;
 }
 
+static void explain_restore(struct hypervisor *h, struct fault *f)
+{
+	struct fault ignored;
+	struct holder qemu;
+	struct record record;
+
+	if (!holder_of(hypervisor_pid(h), &qemu, &ignored) &&
+	    !record_read(&qemu, &record, &ignored)) {
+		size_t end = strlen(f->text);
+
+		snprintf(f->text + end, sizeof(f->text) - end, " (%u %% is)", record.percent);
+	}
+}
+
 int session_capture(struct session *s, struct capture_result *result, struct fault *f)
 {
 	int r = session_idle(s, 0, f); /* what QEMU said before is not about this one */
 
-	return r < 0 ? r : capture_run(s->h, s->image, &s->options, result, f);
+	if (!r)
+		r = capture_run(s->h, s->image, &s->options, result, f);
+	if (r == -EPERM)
+		explain_restore(s->h, f);
+	return r;
 }
 
 int session_idle(struct session *s, int64_t ms, struct fault *f)

@@ -53,8 +53,8 @@ static int check_migration(struct engine *e, struct fault *f)
 		return r;
 	if (!strncmp(status, "postcopy", strlen("postcopy")))
 		return fault_set(f, -EPERM,
-				 "the guest is still being restored (status \"%s\"): take its "
-				 "snapshot when all its memory is there",
+				 "the guest is still being restored (status \"%s\"): its "
+				 "snapshot can be taken when all its memory is there",
 				 status);
 	return fault_set(f, -EPERM,
 			 "a migration or another snapshot is under way (status \"%s\"): wait until "

@@ -177,6 +177,10 @@ START_TEST(refuses_a_guest_that_is_being_restored)
 	begin("query-status", "{\"status\":\"inmigrate\"}", 0);
 	must_refuse("being restored");
 	ck_assert_int_eq(check(true), -EPERM);
+	begin("query-migrate", "{\"status\":\"postcopy-active\"}", 0);
+	must_refuse("being restored");
+	begin("query-migrate", "{\"status\":\"postcopy-paused\"}", 0);
+	must_refuse("being restored");
 }
 END_TEST
 
@@ -200,9 +204,8 @@ END_TEST
 
 START_TEST(refuses_while_a_migration_is_under_way)
 {
-	static const char *const busy[] = {"setup",	      "active", "cancelling",
-					   "postcopy-active", "device", "wait-unplug",
-					   "pre-switchover"};
+	static const char *const busy[] = {"setup",  "active",	    "cancelling",
+					   "device", "wait-unplug", "pre-switchover"};
 	static const char *const idle[] = {"none", "completed", "failed", "cancelled"};
 	char json[64];
 
