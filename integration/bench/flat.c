@@ -4,14 +4,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <rados/librados.h>
-#include <rbd/librbd.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "pool.h"
+
 struct flat {
-	rados_t cluster;
-	rados_ioctx_t io;
+	struct pool pool;
 	rbd_image_t image;
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t changed;
@@ -21,22 +20,6 @@ struct flat {
 };
 
 enum { ORDER = 22, SNAPSHOT_BYTES = 32 };
-
-/* No cache: it would take any number of writes at once, and then the limit meant nothing. */
-static int flat_connect(struct flat *flat, const struct flat_place *place, struct fault *f)
-{
-	int r = rados_create(&flat->cluster, NULL);
-
-	if (r >= 0)
-		r = rados_conf_read_file(flat->cluster, place->conf);
-	if (r >= 0)
-		r = rados_conf_set(flat->cluster, "rbd_cache", "false");
-	if (r >= 0)
-		r = rados_connect(flat->cluster);
-	if (r >= 0)
-		r = rados_ioctx_create(flat->cluster, place->pool, &flat->io);
-	return r < 0 ? fault_errno(f, r, "connect to pool %s", place->pool) : 0;
-}
 
 int flat_open(const struct flat_place *place, uint64_t bytes, unsigned in_flight, struct flat **out,
 	      struct fault *f)
@@ -51,12 +34,12 @@ int flat_open(const struct flat_place *place, uint64_t bytes, unsigned in_flight
 	flat->in_flight = in_flight;
 	pthread_mutex_init(&flat->lock, NULL);
 	pthread_cond_init(&flat->changed, NULL);
-	if (flat_connect(flat, place, f) < 0)
+	if (pool_open(&flat->pool, place->conf, place->pool, f) < 0)
 		return f->code;
 	snprintf(name, sizeof(name), "%s-flat", place->name);
-	int r = rbd_create(flat->io, name, bytes, &order);
+	int r = rbd_create(flat->pool.io, name, bytes, &order);
 	if (r >= 0)
-		r = rbd_open(flat->io, name, &flat->image, NULL);
+		r = rbd_open(flat->pool.io, name, &flat->image, NULL);
 	return r < 0 ? fault_errno(f, r, "make the image %s", name) : 0;
 }
 
@@ -66,10 +49,7 @@ void flat_close(struct flat *flat)
 		return;
 	if (flat->image)
 		rbd_close(flat->image);
-	if (flat->io)
-		rados_ioctx_destroy(flat->io);
-	if (flat->cluster)
-		rados_shutdown(flat->cluster);
+	pool_close(&flat->pool);
 	pthread_mutex_destroy(&flat->lock);
 	pthread_cond_destroy(&flat->changed);
 	free(flat);

@@ -141,9 +141,7 @@ class LinuxGuest:
         self.qmp = f"{options.folder}/{name}.qmp"
         look = f"{options.folder}/{name}.look"
         self.process = subprocess.Popen(
-            [options.qemu, "-accel", "tcg", "-M", "pc", "-m", str(ram), "-display", "none",
-             "-nic", "none", "-no-reboot", "-kernel", options.kernel, "-initrd", options.initrd,
-             "-append", kernel_words(ram, **words), "-serial", f"file:{self.serial}",
+            [*qemu_command(options, ram, **words), "-serial", f"file:{self.serial}",
              "-qmp", f"unix:{self.qmp},server=on,wait=off",
              "-qmp", f"unix:{look},server=on,wait=off"], stdin=subprocess.DEVNULL)
         await_path(look, self.process)
@@ -171,6 +169,13 @@ class LinuxGuest:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+
+
+def qemu_command(options, ram, **words):
+    """Of the Linux guest, without its serial port and its monitors."""
+    return [options.qemu, "-accel", "tcg", "-M", "pc", "-m", str(ram), "-display", "none",
+            "-nic", "none", "-no-reboot", "-kernel", options.kernel, "-initrd", options.initrd,
+            "-append", kernel_words(ram, **words)]
 
 
 def written_mib(ram):
