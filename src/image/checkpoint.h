@@ -16,13 +16,11 @@ struct checkpoint {
 
 	/* after checkpoint_load() */
 	struct page_table table;
+	unsigned place_bits; /* of a slot, behind those of the segment */
 	uint32_t *order; /* the pages that are not zero, by segment */
 	struct segment_pages *segments;
 	size_t segment_count;
 };
-
-/* Pages in a segment. */
-uint32_t checkpoint_slots(const struct checkpoint *c);
 
 #define NO_PAGE UINT64_MAX
 

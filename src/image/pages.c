@@ -13,14 +13,17 @@
 #include "image/checkpoint.h"
 #include "image/segments.h"
 
-uint32_t checkpoint_slots(const struct checkpoint *c)
-{
-	return STORE_SEGMENT_BYTES / c->manifest.layout.page_bytes;
-}
-
 uint64_t checkpoint_segment_of(const struct checkpoint *c, uint64_t page)
 {
-	return c->table.places[page].slot / checkpoint_slots(c);
+	return c->table.places[page].slot >> c->place_bits;
+}
+
+/* Where in its segment it lies, in bytes. */
+static size_t offset_of(const struct checkpoint *c, uint64_t page)
+{
+	uint32_t place = c->table.places[page].slot & ((UINT32_C(1) << c->place_bits) - 1);
+
+	return place * (size_t)c->manifest.layout.page_bytes;
 }
 
 bool checkpoint_adjacent(const struct checkpoint *c, uint64_t a, uint64_t b)
@@ -83,7 +86,10 @@ int checkpoint_order(struct checkpoint *c, struct fault *f)
 
 int checkpoint_load(struct checkpoint *c, struct fault *f)
 {
-	return c->table.places ? 0 : page_table_load(c->store, &c->manifest, &c->table, f);
+	if (c->table.places)
+		return 0;
+	c->place_bits = __builtin_ctz(STORE_SEGMENT_BYTES / c->manifest.layout.page_bytes);
+	return page_table_load(c->store, &c->manifest, &c->table, f);
 }
 
 static int check_page(const struct checkpoint *c, uint64_t page, const uint8_t *data,
@@ -117,14 +123,14 @@ bool checkpoint_segment(const struct checkpoint *c, size_t k, struct segment_pag
 
 size_t checkpoint_segment_bytes(const struct checkpoint *c, const struct segment_pages *s)
 {
-	uint32_t last = 0;
+	size_t last = 0;
 
 	for (size_t i = 0; i < s->count; i++) {
-		uint32_t place = c->table.places[s->pages[i]].slot % checkpoint_slots(c);
+		size_t offset = offset_of(c, s->pages[i]);
 
-		last = place > last ? place : last;
+		last = offset > last ? offset : last;
 	}
-	return (last + 1) * (size_t)c->manifest.layout.page_bytes;
+	return last + c->manifest.layout.page_bytes;
 }
 
 int checkpoint_read_segment(struct checkpoint *c, const struct segment_pages *s, size_t at,
@@ -136,8 +142,7 @@ int checkpoint_read_segment(struct checkpoint *c, const struct segment_pages *s,
 const uint8_t *checkpoint_page_in(const struct checkpoint *c, uint64_t page, const uint8_t *buffer,
 				  struct fault *f)
 {
-	uint32_t place = c->table.places[page].slot % checkpoint_slots(c);
-	const uint8_t *data = buffer + place * (size_t)c->manifest.layout.page_bytes;
+	const uint8_t *data = buffer + offset_of(c, page);
 
 	return check_page(c, page, data, f) < 0 ? NULL : data;
 }
@@ -159,12 +164,9 @@ int checkpoint_read_pages(struct checkpoint *c, const uint64_t *pages, size_t co
 	int r = 0;
 
 	for (size_t at = 0, n; !r && at < count; at += n) {
-		uint32_t slot = c->table.places[pages[at]].slot;
-
 		n = count_adjacent(c, pages + at, count - at);
-		r = store_read(c->store, slot / checkpoint_slots(c),
-			       slot % checkpoint_slots(c) * page_bytes, data + at * page_bytes,
-			       n * page_bytes, f);
+		r = store_read(c->store, checkpoint_segment_of(c, pages[at]),
+			       offset_of(c, pages[at]), data + at * page_bytes, n * page_bytes, f);
 		for (size_t i = at; !r && i < at + n; i++)
 			r = check_page(c, pages[i], data + i * page_bytes, f);
 	}
