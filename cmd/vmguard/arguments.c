@@ -46,6 +46,7 @@ static const struct row {
 	{"unprotect", TEXT, offsetof(struct arguments, unprotect)},
 	{"release", TEXT, offsetof(struct arguments, release)},
 	{"resume", FLAG, offsetof(struct arguments, resume)},
+	{"keep-clock", FLAG, offsetof(struct arguments, keep_clock)},
 	{"no-verify", FLAG, offsetof(struct arguments, no_verify)},
 	{"key-file", TEXT, offsetof(struct arguments, key_file)},
 	{"encrypt", FLAG, offsetof(struct arguments, encrypt)},

@@ -88,6 +88,7 @@ static struct restore_options restore_options_of(struct restored *r)
 		.runs = say_it_runs,
 		.runs_context = r,
 		.max_rate = r->arguments->max_rate,
+		.keep_clock = r->arguments->keep_clock,
 		.stop = interrupt_catch("\nstopping\n"),
 		.since_ms = r->since_ms,
 	};
@@ -313,6 +314,21 @@ static void add_full(struct json_object *o, const struct restore_result *r)
 	json_add_number(o, "total_ms", r->total_ms);
 }
 
+static const struct afterwards *afterwards_of(const struct restored *r)
+{
+	return r->lazy ? &r->lazily.afterwards : &r->result.afterwards;
+}
+
+static void add_afterwards(struct json_object *o, const struct afterwards *a)
+{
+	json_add_text(o, "clock", clock_outcome_name(a->clock));
+	if (a->clock_error[0])
+		json_add_text(o, "clock_error", a->clock_error);
+	json_add_text(o, "network", network_outcome_name(a->network));
+	if (a->network_error[0])
+		json_add_text(o, "network_error", a->network_error);
+}
+
 static void print_object(const struct restored *r, const char *socket)
 {
 	struct json_object *o = json_object_new_object();
@@ -323,6 +339,7 @@ static void print_object(const struct restored *r, const char *socket)
 		add_lazy(o, &r->lazily);
 	else
 		add_full(o, &r->result);
+	add_afterwards(o, afterwards_of(r));
 	json_add_text(o, "qmp", socket);
 	if (r->qemu.pid) {
 		json_add_number(o, "pid", r->qemu.pid);
@@ -341,6 +358,18 @@ static void print_lazy(const struct restored *r)
 	       l->demand_p50_us);
 }
 
+static void print_part(const char *what, const char *outcome, const char *error)
+{
+	printf("%s: %s%s%s%s", what, outcome, error[0] ? " (" : "", error, error[0] ? ")" : "");
+}
+
+static void print_afterwards(const struct afterwards *a)
+{
+	print_part("clock", clock_outcome_name(a->clock), a->clock_error);
+	print_part("; network", network_outcome_name(a->network), a->network_error);
+	printf("\n");
+}
+
 static void print_text(const struct restored *r)
 {
 	progress_wipe();
@@ -349,6 +378,7 @@ static void print_text(const struct restored *r)
 	else
 		printf("%s@%" PRIu64 " is %s again after %.1f s\n", r->target.guest, r->number,
 		       r->result.run_state, r->result.total_ms / 1e3);
+	print_afterwards(afterwards_of(r));
 	if (r->qemu.pid)
 		printf("QEMU has pid %d, its monitor is %s, its output is in %s\n",
 		       (int)r->qemu.pid, r->qemu.socket, r->qemu.log);
@@ -409,7 +439,8 @@ static int restore_run(int argc, char **argv)
 	int exit;
 	int separator = find_separator(argc, argv);
 
-	if (!arguments_read(&verb_restore, "qmp store mode resume max-rate no-verify key-file json",
+	if (!arguments_read(&verb_restore,
+			    "qmp store mode resume max-rate keep-clock no-verify key-file json",
 			    separator, argv, &a, &exit))
 		return exit;
 	if (separator < argc)
@@ -434,6 +465,7 @@ const struct verb verb_restore = {
 	"  --mode lazy|full  lazy: the guest runs at once, its memory follows; full: all\n"
 	"                    memory first. Default: lazy where QEMU can\n"
 	"  --max-rate SIZE   lazy: of memory that is not asked for, bytes a second (100M)\n"
+	"  --keep-clock      leave the guest's clock as far behind as it is\n"
 	"  --qmp PATH        the QMP socket of a QEMU started with -incoming defer\n"
 	"  -- QEMU-COMMAND   the command that started the guest; vmguard adds -incoming\n"
 	"                    defer and a QMP socket, and leaves it running\n"

@@ -66,6 +66,7 @@ struct arguments {
 	uint64_t keep_last, keep_hourly, keep_daily, keep_weekly;
 	bool allow_resume;
 	bool dry_run;
+	bool keep_clock;
 	bool no_verify;
 	bool resume;
 	bool encrypt;

@@ -35,14 +35,41 @@ struct restore_options {
 	/* lazy: the guest runs, after so many ms; may be NULL */
 	void (*runs)(void *context, int64_t run_ms);
 	void *runs_context;
+	bool keep_clock;	  /* the guest's clock is left as it is */
 	const volatile int *stop; /* set by a signal handler: give up; may be NULL */
 };
+
+/* What is done once the guest runs. None of it fails a restore. */
+enum clock_outcome {
+	CLOCK_PAUSED, /* the guest does not run: nothing was tried */
+	CLOCK_KEPT,   /* nor was it wanted */
+	CLOCK_SET,    /* to this host's */
+	CLOCK_NO_AGENT,
+	CLOCK_FAILED,
+};
+enum network_outcome {
+	NETWORK_PAUSED,
+	NETWORK_ANNOUNCED, /* QEMU tells the network in these seconds where the guest is now */
+	NETWORK_NONE,	   /* the machine has none */
+	NETWORK_FAILED,
+};
+
+struct afterwards {
+	enum clock_outcome clock;
+	enum network_outcome network;
+	char clock_error[FAULT_TEXT_BYTES]; /* why it was not set, "" where nothing was tried */
+	char network_error[FAULT_TEXT_BYTES];
+};
+
+const char *clock_outcome_name(enum clock_outcome o);	  /* "no agent" */
+const char *network_outcome_name(enum network_outcome o); /* "announced" */
 
 struct restore_result {
 	uint64_t pages_total;
 	uint64_t bytes_sent;
 	int64_t total_ms;
 	char run_state[32]; /* of the guest afterwards: "running", or "paused" where asked for */
+	struct afterwards afterwards;
 };
 
 /*
@@ -66,6 +93,7 @@ struct lazy_result {
 	uint64_t bytes_sent;
 	int64_t demand_p50_us, demand_p99_us;
 	char run_state[32];
+	struct afterwards afterwards;
 };
 
 /*

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "restore/afterwards.h"
 #include "restore/feed.h"
 #include "restore/incoming.h"
 #include "vmguard/clock.h"
@@ -108,5 +109,7 @@ int restore_full(struct checkpoint *c, struct hypervisor *h, const struct restor
 	if (!r)
 		r = wait_until_it_runs(h, result->run_state, f);
 	result->total_ms = monotonic_ms() - started_ms;
+	if (!r)
+		afterwards_do(h, options, &result->afterwards);
 	return r < 0 ? fault_wrap(f, "restore %s", m->guest) : 0;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "restore/afterwards.h"
 #include "restore/incoming.h"
 #include "restore/pages.h"
 #include "vmguard/clock.h"
@@ -146,16 +147,19 @@ static int wait_until_completed(struct lazy *l, struct fault *f)
 
 static int serve(struct lazy *l, struct fault *f)
 {
+	struct afterwards_work afterwards;
 	int r = page_service_push(l->service, f);
 
 	if (r < 0)
 		return r;
+	afterwards_begin(&afterwards, l->h, l->options, &l->result->afterwards);
 	watch_until_all_is_sent(l);
 	keep_figures(l);
 	r = page_service_finish(give(l->service), f);
 	if (!r)
 		r = wait_until_completed(l, f);
 	l->result->total_ms = monotonic_ms() - l->started_ms;
+	afterwards_end(&afterwards);
 	return r;
 }
 
