@@ -6,11 +6,13 @@
 #	fetch.sh packages [--build-only]   installs missing packages (needs root only then)
 #	fetch.sh kernel [DIR]              the guest kernel: DIR/vmlinuz
 #	fetch.sh qemu10 [DIR]              QEMU 10.0 from bookworm-backports: DIR/qemu-system-x86_64
+#	fetch.sh agent [DIR]               the guest agent, and a kernel with the modules it needs:
+#	                                   DIR/qemu-ga, DIR/vmlinuz, DIR/modules/*.ko
 #	fetch.sh bench [DIR]               libvirt, which bench/peers compares with: DIR/usr
 #
-# Without arguments: the first three. The kernel, QEMU 10.0 and libvirt are unpacked into DIR
-# (build/fetched/… by default), never installed; apt's lists for them are private too. What is
-# there already is left alone, so a second run needs no network.
+# Without arguments: all but the last. The kernels, QEMU 10.0, the agent and libvirt are unpacked
+# into DIR (build/fetched/… by default), never installed; apt's lists for them are private too.
+# What is there already is left alone, so a second run needs no network.
 set -euo pipefail
 
 fetched=$(cd "$(dirname "$0")/.." && pwd)/build/fetched
@@ -118,15 +120,21 @@ finish() {
 	trap - EXIT
 }
 
+kernel_package() {
+	local package
+	package=$(private_apt "$state" apt-cache depends --important linux-image-cloud-amd64 |
+		sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p')
+	[ "$package" ] || fail "no kernel is named by linux-image-cloud-amd64"
+	echo "$package"
+}
+
 kernel() {
 	local dir package
 	dir=$(realpath -m "$1")
 	[ ! -e "$dir/vmlinuz" ] || return 0
 	echo "fetching the guest kernel"
 	begin "$dir"
-	package=$(private_apt "$state" apt-cache depends --important linux-image-cloud-amd64 |
-		sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p')
-	[ "$package" ] || fail "no kernel is named by linux-image-cloud-amd64"
+	package=$(kernel_package)
 	unpack "$state" "$new/package" "$package"
 	mv "$new"/package/boot/vmlinuz-* "$new/vmlinuz"
 	rm -rf "$new/package"
@@ -155,6 +163,23 @@ WRAPPER
 	finish "$dir"
 }
 
+# Modules fit only the kernel of their own package, so that comes along.
+agent() {
+	local dir package
+	dir=$(realpath -m "$1")
+	[ ! -e "$dir/qemu-ga" ] || return 0
+	echo "fetching the guest agent"
+	begin "$dir"
+	package=$(kernel_package)
+	unpack "$state" "$new/package" "$package" qemu-guest-agent
+	mkdir "$new/modules"
+	mv "$new"/package/boot/vmlinuz-* "$new/vmlinuz"
+	find "$new/package" -name 'virtio*.ko' -exec mv -t "$new/modules" {} +
+	mv "$new/package/usr/sbin/qemu-ga" "$new/qemu-ga"
+	rm -rf "$new/package"
+	finish "$dir"
+}
+
 # bench/libvirt.sh lays DIR/usr over /usr in a mount namespace of its own.
 bench() {
 	local dir
@@ -170,11 +195,13 @@ case ${1:-all} in
 packages) packages "${2:-}" ;;
 kernel) kernel "${2:-$fetched/kernel}" ;;
 qemu10) qemu10 "${2:-$fetched/qemu10}" ;;
+agent) agent "${2:-$fetched/agent}" ;;
 bench) bench "${2:-$fetched/libvirt}" ;;
 all)
 	packages --for-tests
 	kernel "$fetched/kernel"
 	qemu10 "$fetched/qemu10"
+	agent "$fetched/agent"
 	;;
 *) fail "$1? The header of this file says how to call it" ;;
 esac

@@ -110,11 +110,12 @@ test_with() {
 
 main() {
 	local story_options=("-Dkernel=$top/build/fetched/kernel/vmlinuz"
-		"-Dqemu10=$top/build/fetched/qemu10")
+		"-Dqemu10=$top/build/fetched/qemu10" "-Dagent=$top/build/fetched/agent")
 	part packages "$here/fetch.sh" packages --for-tests
 	if ((${#stories[@]})) || [[ " ${suites[*]} " == *" integration "* ]]; then
 		part "guest kernel" "$here/fetch.sh" kernel
 		part "QEMU 10.0" "$here/fetch.sh" qemu10
+		part "guest agent" "$here/fetch.sh" agent
 	fi
 	# The words of wanted are meant to be split.
 	# shellcheck disable=SC2046

@@ -14,6 +14,7 @@ QEMU72=/usr/bin/qemu-system-x86_64
 QEMU10=${QEMU10_DIR:-$INTEGRATION/../build/fetched/qemu10}/qemu-system-x86_64
 QEMU=${QEMU:-$QEMU72}
 KERNEL=${KERNEL:-$INTEGRATION/../build/fetched/kernel/vmlinuz}
+AGENT_DIR=${AGENT_DIR:-$INTEGRATION/../build/fetched/agent}
 GUESTS=${GUESTS:-$BUILD/integration/guest}
 
 need_qemu10() {
@@ -22,6 +23,10 @@ need_qemu10() {
 
 need_kernel() {
 	[ -r "$KERNEL" ] || skip "no guest kernel here: integration/fetch.sh kernel gets it"
+}
+
+need_agent() {
+	[ -x "$AGENT_DIR/qemu-ga" ] || skip "no guest agent here: integration/fetch.sh agent gets it"
 }
 
 # Background snapshots need userfaultfd, which QEMU 7.2 opens as an ordinary system call.
