@@ -17,7 +17,7 @@ struct checkpoint {
 	/* after checkpoint_load() */
 	struct page_table table;
 	unsigned place_bits; /* of a slot, behind those of the segment */
-	uint32_t *order; /* the pages that are not zero, by segment */
+	uint32_t *order;     /* the pages that are not zero, by segment */
 	struct segment_pages *segments;
 	size_t segment_count;
 };
