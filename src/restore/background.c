@@ -75,7 +75,10 @@ static int send_large_pages(struct page_service *s, const struct segment_pages *
 	for (size_t i = 0; !r && i < pages->count; i++) {
 		uint64_t first = unit_first(s, pages->pages[i]);
 
-		if (unit_pages(s, first) > 1 && wait_for_calm(s) && claims_take(&s->claims, first))
+		if (unit_pages(s, first) == 1 || claims_taken(&s->claims, first))
+			continue;
+		wait_for_rate(s, unit_pages(s, first) * s->layout->page_bytes);
+		if (wait_for_calm(s) && claims_take(&s->claims, first))
 			r = send_unit(s, &s->main, first, f);
 	}
 	return r;
