@@ -36,6 +36,7 @@ static const struct row {
 	{"transfer-cpus", TEXT, offsetof(struct arguments, transfer_cpus)},
 	{"allow-resume", FLAG, offsetof(struct arguments, allow_resume)},
 	{"every", DURATION, offsetof(struct arguments, every_ms)},
+	{"store-wait", DURATION, offsetof(struct arguments, store_wait_ms)},
 	{"count", COUNT, offsetof(struct arguments, count)},
 	{"keep-last", COUNT, offsetof(struct arguments, keep_last)},
 	{"keep-hourly", COUNT, offsetof(struct arguments, keep_hourly)},

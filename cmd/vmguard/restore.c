@@ -88,6 +88,7 @@ static struct restore_options restore_options_of(struct restored *r)
 		.runs = say_it_runs,
 		.runs_context = r,
 		.max_rate = r->arguments->max_rate,
+		.store_wait_ms = r->arguments->store_wait_ms,
 		.keep_clock = r->arguments->keep_clock,
 		.stop = interrupt_catch("\nstopping\n"),
 		.since_ms = r->since_ms,
@@ -433,15 +434,15 @@ static int run(struct restored *r)
 
 static int restore_run(int argc, char **argv)
 {
+	static const char accepted[] =
+		"qmp store mode resume max-rate store-wait keep-clock no-verify key-file json";
 	struct arguments a;
 	struct restored restored = {.arguments = &a, .since_ms = monotonic_ms()};
 	struct fault f;
 	int exit;
 	int separator = find_separator(argc, argv);
 
-	if (!arguments_read(&verb_restore,
-			    "qmp store mode resume max-rate keep-clock no-verify key-file json",
-			    separator, argv, &a, &exit))
+	if (!arguments_read(&verb_restore, accepted, separator, argv, &a, &exit))
 		return exit;
 	if (separator < argc)
 		a.rest_count += argc - separator - 1;
@@ -465,6 +466,7 @@ const struct verb verb_restore = {
 	"  --mode lazy|full  lazy: the guest runs at once, its memory follows; full: all\n"
 	"                    memory first. Default: lazy where QEMU can\n"
 	"  --max-rate SIZE   lazy: of memory that is not asked for, bytes a second (100M)\n"
+	"  --store-wait T    lazy: how long the store may be away (5m)\n"
 	"  --keep-clock      leave the guest's clock as far behind as it is\n"
 	"  --qmp PATH        the QMP socket of a QEMU started with -incoming defer\n"
 	"  -- QEMU-COMMAND   the command that started the guest; vmguard adds -incoming\n"

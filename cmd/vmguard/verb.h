@@ -62,6 +62,7 @@ struct arguments {
 	uint64_t spool_bytes;
 	uint64_t max_rate; /* bytes a second */
 	int64_t every_ms;  /* 0: once */
+	int64_t store_wait_ms;
 	uint64_t count;
 	uint64_t keep_last, keep_hourly, keep_daily, keep_weekly;
 	bool allow_resume;

@@ -28,8 +28,9 @@ struct restore_progress {
 };
 
 struct restore_options {
-	int64_t since_ms;  /* by monotonic_ms(): times count from there */
-	uint64_t max_rate; /* lazy: of what is not asked for, bytes a second; 0: no limit */
+	int64_t since_ms;      /* by monotonic_ms(): times count from there */
+	uint64_t max_rate;     /* lazy: of what is not asked for, bytes a second; 0: no limit */
+	int64_t store_wait_ms; /* lazy: a store that fails is tried again for so long; 0: 5 min */
 	void (*progress)(void *context, const struct restore_progress *p); /* may be NULL */
 	void *progress_context;
 	/* lazy: the guest runs, after so many ms; may be NULL */

@@ -17,6 +17,7 @@ enum {
 	RUN_LIMIT_MS = 60000,
 	COMPLETE_LIMIT_MS = 60000,
 	POLL_MS = 20,
+	STORE_WAIT_MS = 300000,
 	ASK_EVERY_MS = 20,
 };
 
@@ -172,6 +173,8 @@ static int open_service(struct lazy *l, bool resume, struct fault *f)
 		.preempt_fd = l->incoming.preempt_fd,
 		.ends_preempt = l->incoming.ends_preempt,
 		.max_rate = l->options->max_rate,
+		.store_wait_ms =
+			l->options->store_wait_ms ? l->options->store_wait_ms : STORE_WAIT_MS,
 		.resume = resume,
 		.stop = l->options->stop,
 	};

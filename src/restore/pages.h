@@ -32,6 +32,7 @@ struct page_service_options {
 	int preempt_fd;		  /* a second channel for what is demanded; -1: none */
 	bool ends_preempt;	  /* the second channel is ended by its source */
 	uint64_t max_rate;	  /* of the background, bytes a second; 0: no limit */
+	int64_t store_wait_ms;	  /* a store that fails is tried again for so long */
 	bool resume;		  /* take over from a source that died */
 	const volatile int *stop; /* may be NULL */
 };

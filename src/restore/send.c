@@ -5,7 +5,7 @@
 #include "restore/service.h"
 #include "vmguard/clock.h"
 
-enum { STORE_LIMIT_MS = 300000, RETRY_US = 200000 };
+enum { RETRY_US = 200000 };
 
 size_t unit_pages(const struct page_service *s, uint64_t page)
 {
@@ -25,7 +25,7 @@ uint64_t unit_first(const struct page_service *s, uint64_t page)
 int read_patiently(struct page_service *s, int (*read)(void *context, struct fault *f),
 		   void *context, struct fault *f)
 {
-	int64_t until = monotonic_ms() + STORE_LIMIT_MS;
+	int64_t until = monotonic_ms() + s->options.store_wait_ms;
 	int r;
 
 	while ((r = read(context, f)) < 0 && r != -EBADMSG && monotonic_ms() < until &&
