@@ -83,6 +83,8 @@ static int wait_until_it_runs(struct lazy *l, struct fault *f)
 	while (!r && !l->ran && monotonic_ms() < until) {
 		r = take_events(l, POLL_MS, f);
 		page_service_figures(l->service, &now);
+		if (!r && now.over)
+			r = page_service_finish(give(l->service), f);
 		if (!r && (l->failed || now.over))
 			return fault_set(f, -EREMOTEIO, "QEMU refused the stream");
 		if (!r && !l->ran && monotonic_ms() > ask_ms) {
