@@ -8,10 +8,17 @@
 #	restore NAME@N AS STORE ARGS  continues it as guest AS, with the arguments of its QEMU
 #	goes_on AS NAME N             AS continues where checkpoint N of NAME was taken
 #
+# and lazily, with time to disturb it, the memory that is not asked for at most at $RATE:
+#
+#	restore_slowly NAME@N AS STORE ARGS  begins it; the guest runs, process feeder-AS feeds it
+#	resume_slowly AS                     goes on after that was killed or gave up
+#	resume AS                            the same, to its end
+#
 # KIND is the kind of the guests in use: counter or linux (lib/guest.sh).
 
 export VMGUARD_RUN_DIR=$STORY/run
 KIND=${KIND:-counter}
+FEEDER_OPTIONS=()
 
 # snapshot NAME STORE [OPTION…]
 snapshot() {
@@ -35,6 +42,47 @@ restore() {
 	guest_adopt "$as" "$(json pid <"$STORY/$as.json")"
 	# a later snapshot of it finds its socket where guest_start() puts it
 	ln -sf "$(json qmp <"$STORY/$as.json")" "$STORY/$as.qmp"
+}
+
+# migration_is NAME STATUS
+migration_is() {
+	[ "$(qmp "$STORY/$1.look" '{"execute":"query-migrate"}' | json status 2>/dev/null)" = "$2" ]
+}
+
+# restore_slowly NAME[@N] AS STORE ARGUMENT…
+restore_slowly() {
+	local target=$1 as=$2 uri=$3
+	shift 3
+	rm -f "$STORY/$as.serial" "$STORY/feeder-$as.log"
+	guest_start "$as" "$@" -incoming defer
+	process_start "feeder-$as" "$VMGUARD" restore --store "$uri" "$target" --mode lazy \
+		--max-rate "${RATE:-4M}" --qmp "$STORY/$as.qmp" "${FEEDER_OPTIONS[@]}"
+	wait_until 60 grep -q "runs after" "$STORY/feeder-$as.log"
+}
+
+# stands_still AS: its pages come no more
+stands_still() {
+	wait_until 60 migration_is "$1" postcopy-paused
+}
+
+# resume_slowly AS
+resume_slowly() {
+	process_start "feeder-$1" "$VMGUARD" restore --resume --max-rate "${RATE:-4M}" \
+		--qmp "$STORY/$1.qmp"
+	wait_until 60 migration_is "$1" postcopy-active
+}
+
+# resume AS
+resume() {
+	"$VMGUARD" restore --resume --qmp "$STORY/$1.qmp" --json >"$STORY/$1.json" ||
+		fail "$1 cannot be gone on with"
+}
+
+# fed AS: the feeder has come to its end, and that is a good one
+fed() {
+	wait_until 120 process_gone "feeder-$1"
+	grep -q "has all its memory" "$STORY/feeder-$1.log" ||
+		fail "$1 was not fed to the end: $(tail -n 2 "$STORY/feeder-$1.log")"
 }
 
 # goes_on AS NAME N

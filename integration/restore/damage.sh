@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A restore that cannot be right is refused, and says what is wrong with what.
+# A restore that cannot be right is refused, and says what is wrong with what. All memory goes first:
+# what a lazy one does with damage is told by store_away.sh.
 # shellcheck source-path=SCRIPTDIR source=../lib/story.sh
 . "$(dirname "$0")/../lib/story.sh"
 # shellcheck source-path=SCRIPTDIR source=../lib/vmguard.sh
@@ -28,7 +29,8 @@ says() {
 # restore_fails WORDS [TARGET]: and leaves no QEMU behind
 restore_fails() {
 	guest_command gone "${machine[@]}"
-	says "$1" "$VMGUARD" restore --store "$store" "${2:-web}" -- "${GUEST_COMMAND[@]}"
+	says "$1" "$VMGUARD" restore --store "$store" "${2:-web}" --mode full -- \
+		"${GUEST_COMMAND[@]}"
 	[ ! -e "$STORY/gone.look" ] || ! qmp "$STORY/gone.look" '{"execute":"query-status"}' ||
 		fail "a QEMU was left behind"
 }

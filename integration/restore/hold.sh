@@ -12,21 +12,9 @@
 need_userfaultfd
 need_kernel
 KIND=linux
+RATE=1M
 linux_args 64 threads=2
 machine=(-M pc -m 224 -smp 2 "${LINUX_ARGS[@]}")
-
-# migration_is NAME STATUS
-migration_is() {
-	[ "$(qmp "$STORY/$1.look" '{"execute":"query-migrate"}' | json status 2>/dev/null)" = "$2" ]
-}
-
-# restore_slowly N AS: in the background; returns when the guest runs
-restore_slowly() {
-	guest_start "$2" "${machine[@]}" -incoming defer
-	process_start "feeder-$2" "$VMGUARD" restore --store "$store" "web@$1" --mode lazy \
-		--max-rate 1M --qmp "$STORY/$2.qmp"
-	wait_until 60 grep -q "runs after" "$STORY/feeder-$2.log"
-}
 
 # held N: the process id of who holds checkpoint N; nothing where nobody does
 held() {
@@ -52,7 +40,7 @@ pruned() {
 
 fed_and_resumed() {
 	step "$1: held while it is fed"
-	restore_slowly 1 again
+	restore_slowly web@1 again "$store" "${machine[@]}"
 	[ "$(held 1)" = "$(process_pid again)" ] || fail "held by $(held 1)"
 	"$VMGUARD" snapshots --store "$store" web
 	pruned 1 "being restored"
@@ -63,7 +51,7 @@ fed_and_resumed() {
 
 	step "$1: vmguard is killed, the guest stands still: held"
 	process_kill feeder-again
-	wait_until 60 migration_is again postcopy-paused
+	stands_still again
 	pruned 1 "being restored"
 	stays 1 "$VMGUARD" delete --store "$store" web@1
 
@@ -77,7 +65,7 @@ fed_and_resumed() {
 
 killed() {
 	step "$1: QEMU is killed: not held any more"
-	restore_slowly 2 killed
+	restore_slowly web@2 killed "$store" "${machine[@]}"
 	guest_kill killed
 	wait_until 60 process_gone feeder-killed
 	[ -z "$(held 2)" ] || fail "held by the dead $(held 2)"

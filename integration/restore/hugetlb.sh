@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Guests whose RAM lies in huge pages of the host (hugetlb), restored lazily: memory comes 2 MiB at
+# a time, never in parts, also where vmguard is killed in between. And from ordinary RAM into huge
+# pages and back.
+#
+# It takes huge pages from the machine (/proc/sys/vm/nr_hugepages) and gives them back at its end.
+# shellcheck source-path=SCRIPTDIR source=../lib/story.sh
+. "$(dirname "$0")/../lib/story.sh"
+# shellcheck source-path=SCRIPTDIR source=../lib/vmguard.sh
+. "$(dirname "$0")/../lib/vmguard.sh"
+
+need_userfaultfd
+need_kernel
+need_qemu10
+KIND=linux
+store=dir:$STORY/store
+HUGE=/proc/sys/vm/nr_hugepages
+GUEST_MIB=224
+
+huge_pages_set() {
+	echo "$1" >"$HUGE"
+}
+
+# huge_pages_get COUNT: more than there are
+huge_pages_get() {
+	local before
+	[ "$(sed -n 's/^Hugepagesize: *//p' /proc/meminfo)" = "2048 kB" ] ||
+		skip "the huge pages of this machine are not of 2 MiB"
+	[ -w "$HUGE" ] || skip "no right to take huge pages from this machine ($HUGE)"
+	before=$(<"$HUGE")
+	cleanup huge_pages_set "$before"
+	huge_pages_set $((before + $1)) 2>>"$STORY/huge.log" || skip "$HUGE cannot be written"
+	(($(<"$HUGE") == before + $1)) ||
+		skip "this machine can give $(($(<"$HUGE") - before)) of $1 huge pages"
+}
+
+# A killed QEMU gives its memory back a little later.
+huge_pages_free() {
+	(($(sed -n 's/^HugePages_Free: *//p' /proc/meminfo) >= GUEST_MIB / 2))
+}
+
+# through TITLE FROM-ARGUMENT… -- TO-ARGUMENT…: a guest through its death, fed by two vmguards. It is
+# paused while the first one dies: a vCPU that waits for a page can hold QEMU's big lock, and then no
+# monitor answers who wants to go on. With pages of 2 MiB that is not rare.
+through() {
+	local name="g$((++ROUND))" title=$1 from=()
+	shift
+	while [ "$1" != -- ]; do
+		from+=("$1")
+		shift
+	done
+	shift
+	step "$title"
+	wait_until 60 huge_pages_free
+	guest_start "$name" "${machine[@]}" "${from[@]}"
+	wait_until 120 linux_reached "$name" 2
+	snapshot "$name" "$store"
+	progressed "$name" 2 # the original is not disturbed
+	guest_kill "$name"
+	wait_until 60 huge_pages_free
+	restore_slowly "$name" "$name-again" "$store" "${machine[@]}" "$@" -S
+	process_kill "feeder-$name-again"
+	stands_still "$name-again"
+	resume_slowly "$name-again"
+	qmp "$STORY/$name-again.look" '{"execute":"cont"}' >/dev/null
+	migration_is "$name-again" postcopy-active || fail "it was over too early to prove anything"
+	fed "$name-again"
+	goes_on "$name-again" "$name" "$TAKEN"
+	snapshot "$name-again" "$store"
+	guest_kill "$name-again"
+}
+
+ROUND=0
+RATE=16M
+huge_pages_get $((GUEST_MIB / 2 + 8))
+linux_args 64 threads=2
+machine=(-M pc-i440fx-7.2,memory-backend=ram -m "$GUEST_MIB" -smp 2 -device virtio-net-pci
+	"${LINUX_ARGS[@]}")
+# shellcheck disable=SC2054 # the commas are QEMU's
+ordinary=(-object "memory-backend-ram,id=ram,size=${GUEST_MIB}M")
+# shellcheck disable=SC2054
+private=(-object "memory-backend-memfd,id=ram,size=${GUEST_MIB}M,hugetlb=on,hugetlbsize=2M,share=off")
+# shellcheck disable=SC2054
+shared=(-object "memory-backend-memfd,id=ram,size=${GUEST_MIB}M,hugetlb=on,hugetlbsize=2M")
+
+through "huge pages, QEMU 7.2" "${shared[@]}" -- "${shared[@]}"
+through "ordinary RAM to huge pages, QEMU 7.2" "${ordinary[@]}" -- "${shared[@]}"
+through "huge pages to ordinary RAM, QEMU 7.2" "${shared[@]}" -- "${ordinary[@]}"
+QEMU=$QEMU10
+through "huge pages, QEMU 10.0" "${shared[@]}" -- "${shared[@]}"
+through "private huge pages, QEMU 10.0" "${private[@]}" -- "${private[@]}"
+step "done"
