@@ -2,28 +2,14 @@
 /* vmguard restore: a checkpoint goes on, in a QEMU that waits or in one started here. */
 #include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "record.h"
+#include "restored.h"
 #include "vmguard/clock.h"
 #include "vmguard/restore.h"
 
 enum { ATTEMPTS = 3 };
-
-struct restored {
-	struct target target;
-	uint64_t number;
-	struct qemu_process qemu; /* pid 0: not started here */
-	struct holder holder;	  /* the QEMU, whoever started it; pid 0: not known */
-	struct arguments *arguments;
-	struct record record;
-	int64_t since_ms;
-	bool lazy;
-	struct lazy_result lazily;
-	struct restore_result result; /* of a full one */
-};
 
 struct source {
 	struct store *store;
@@ -106,8 +92,8 @@ static int send_lazily(struct checkpoint *c, struct hypervisor *h,
 	snprintf(record->target.guest, sizeof(record->target.guest), "%s", out->target.guest);
 	int r = record_write(&out->holder, record, f);
 	if (!r)
-		r = restore_lazy(c, h, options, &out->lazily, f);
-	if (!r || !out->lazily.runs)
+		r = restore_lazy(c, h, options, &out->result, f);
+	if (!r || !out->result.runs)
 		record_remove(&out->holder);
 	return r;
 }
@@ -143,7 +129,7 @@ static int fault_stands_still(const struct restored *r, const char *socket, stru
 
 static bool is_worth_another_try(const struct restored *r, int code)
 {
-	return !r->lazily.runs && (code == -ETIMEDOUT || code == -ECONNRESET || code == -EPIPE);
+	return !r->result.runs && (code == -ETIMEDOUT || code == -ECONNRESET || code == -EPIPE);
 }
 
 /* It stays unknown where QEMU is in another PID namespace. */
@@ -196,7 +182,7 @@ static void close_source(const struct restored *out, struct source *source, int 
 {
 	struct fault f;
 
-	if (source->checkpoint && out->holder.pid && (!result || !out->lazily.runs) &&
+	if (source->checkpoint && out->holder.pid && (!result || !out->result.runs) &&
 	    checkpoint_release(source->checkpoint, &out->holder, &f) < 0)
 		fprintf(stderr, "vmguard: the checkpoint is kept while QEMU runs: %s\n", f.text);
 	checkpoint_close(source->checkpoint);
@@ -210,7 +196,7 @@ static int restore_in_started(struct restored *out, struct source *source, struc
 
 	if (!r)
 		r = send_checkpoint(source->checkpoint, h, out, f);
-	if (r < 0 && out->lazily.runs)
+	if (r < 0 && out->result.runs)
 		return fault_stands_still(out, NULL, f);
 	if (r < 0)
 		qemu_explain(&out->qemu, f);
@@ -228,7 +214,7 @@ static int restore_once(struct restored *out, struct fault *f)
 		r = open_source(out, &source, out->qemu.pid, f);
 	if (!r)
 		r = restore_in_started(out, &source, f);
-	if (r < 0 && !out->lazily.runs)
+	if (r < 0 && !out->result.runs)
 		qemu_kill(&out->qemu);
 	close_source(out, &source, r);
 	return r;
@@ -255,7 +241,7 @@ static int restore_in_waiting(struct restored *out, struct fault *f)
 	if (!r)
 		r = send_checkpoint(source.checkpoint, h, out, f);
 	close_source(out, &source, r);
-	return r < 0 && out->lazily.runs ? fault_stands_still(out, socket, f) : r;
+	return r < 0 && out->result.runs ? fault_stands_still(out, socket, f) : r;
 }
 
 /* The note says from where; only the key is not in it. */
@@ -276,113 +262,18 @@ static int resume(struct restored *out, struct fault *f)
 		return r;
 	a->store = out->record.store;
 	out->target = out->record.target;
-	out->lazily.runs = true;
+	out->result.runs = true;
 	r = open_source(out, &source, hypervisor_pid(h), f);
 	if (!r) {
 		const struct restore_options options = restore_options_of(out);
 
 		out->lazy = true;
-		r = restore_resume(source.checkpoint, h, &options, &out->lazily, f);
+		r = restore_resume(source.checkpoint, h, &options, &out->result, f);
 	}
 	close_source(out, &source, r);
 	if (!r)
 		record_remove(&out->holder);
 	return r;
-}
-
-static void add_lazy(struct json_object *o, const struct lazy_result *l)
-{
-	json_add_text(o, "mode", "lazy");
-	json_add_text(o, "state", l->run_state);
-	json_add_number(o, "run_ms", l->run_ms);
-	json_add_number(o, "first_demand_ms", l->first_demand_ms);
-	json_add_number(o, "pages_demanded", l->pages_demanded);
-	json_add_number(o, "demand_p50_us", l->demand_p50_us);
-	json_add_number(o, "demand_p99_us", l->demand_p99_us);
-	json_add_number(o, "pages_total", l->pages_total);
-	json_add_number(o, "pages_sent", l->pages_sent);
-	json_add_number(o, "bytes_sent", l->bytes_sent);
-	json_add_number(o, "total_ms", l->total_ms);
-}
-
-static void add_full(struct json_object *o, const struct restore_result *r)
-{
-	json_add_text(o, "mode", "full");
-	json_add_text(o, "state", r->run_state);
-	json_add_number(o, "run_ms", r->total_ms);
-	json_add_number(o, "pages_total", r->pages_total);
-	json_add_number(o, "bytes_sent", r->bytes_sent);
-	json_add_number(o, "total_ms", r->total_ms);
-}
-
-static const struct afterwards *afterwards_of(const struct restored *r)
-{
-	return r->lazy ? &r->lazily.afterwards : &r->result.afterwards;
-}
-
-static void add_afterwards(struct json_object *o, const struct afterwards *a)
-{
-	json_add_text(o, "clock", clock_outcome_name(a->clock));
-	if (a->clock_error[0])
-		json_add_text(o, "clock_error", a->clock_error);
-	json_add_text(o, "network", network_outcome_name(a->network));
-	if (a->network_error[0])
-		json_add_text(o, "network_error", a->network_error);
-}
-
-static void print_object(const struct restored *r, const char *socket)
-{
-	struct json_object *o = json_object_new_object();
-
-	json_add_text(o, "guest", r->target.guest);
-	json_add_number(o, "checkpoint", r->number);
-	if (r->lazy)
-		add_lazy(o, &r->lazily);
-	else
-		add_full(o, &r->result);
-	add_afterwards(o, afterwards_of(r));
-	json_add_text(o, "qmp", socket);
-	if (r->qemu.pid) {
-		json_add_number(o, "pid", r->qemu.pid);
-		json_add_text(o, "log", r->qemu.log);
-	}
-	json_print(o);
-}
-
-static void print_lazy(const struct restored *r)
-{
-	const struct lazy_result *l = &r->lazily;
-
-	printf("%s@%" PRIu64 " has all its memory after %.1f s; it asked for %" PRIu64
-	       " of %" PRIu64 " pages, half of them came within %" PRId64 " us\n",
-	       r->target.guest, r->number, l->total_ms / 1e3, l->pages_demanded, l->pages_sent,
-	       l->demand_p50_us);
-}
-
-static void print_part(const char *what, const char *outcome, const char *error)
-{
-	printf("%s: %s%s%s%s", what, outcome, error[0] ? " (" : "", error, error[0] ? ")" : "");
-}
-
-static void print_afterwards(const struct afterwards *a)
-{
-	print_part("clock", clock_outcome_name(a->clock), a->clock_error);
-	print_part("; network", network_outcome_name(a->network), a->network_error);
-	printf("\n");
-}
-
-static void print_text(const struct restored *r)
-{
-	progress_wipe();
-	if (r->lazy)
-		print_lazy(r);
-	else
-		printf("%s@%" PRIu64 " is %s again after %.1f s\n", r->target.guest, r->number,
-		       r->result.run_state, r->result.total_ms / 1e3);
-	print_afterwards(afterwards_of(r));
-	if (r->qemu.pid)
-		printf("QEMU has pid %d, its monitor is %s, its output is in %s\n",
-		       (int)r->qemu.pid, r->qemu.socket, r->qemu.log);
 }
 
 static int check_usage(const struct arguments *a)
@@ -425,10 +316,7 @@ static int run(struct restored *r)
 
 	if (result < 0)
 		return report_fault(&f);
-	if (a->json)
-		print_object(r, a->qmp ? a->qmp : r->qemu.socket);
-	else
-		print_text(r);
+	restored_print(r);
 	return EXIT_DONE;
 }
 

@@ -65,10 +65,17 @@ struct afterwards {
 const char *clock_outcome_name(enum clock_outcome o);	  /* "no agent" */
 const char *network_outcome_name(enum network_outcome o); /* "announced" */
 
+/* Times in ms since `since_ms`. */
 struct restore_result {
+	bool runs;
+	int64_t run_ms;		 /* until the guest ran */
+	int64_t total_ms;	 /* until all its memory was there */
+	int64_t first_demand_ms; /* lazy: until it asked for a page; 0: it never did */
 	uint64_t pages_total;
+	uint64_t pages_sent;	 /* lazy: those that are not zero */
+	uint64_t pages_demanded; /* lazy: of them, requests that were served */
+	int64_t demand_p50_us, demand_p99_us;
 	uint64_t bytes_sent;
-	int64_t total_ms;
 	char run_state[32]; /* of the guest afterwards: "running", or "paused" where asked for */
 	struct afterwards afterwards;
 };
@@ -82,35 +89,20 @@ int restore_full(struct checkpoint *c, struct hypervisor *h, const struct restor
 		 struct restore_result *result, struct fault *f);
 
 /*
- * Lazy: the guest runs as soon as its devices are in, and its pages follow, those that it asks for
- * first (postcopy). Returns when all are there.
- */
-struct lazy_result {
-	bool runs; /* it failed after that: the guest stands still, go on with restore_resume() */
-	int64_t run_ms;		 /* until the guest ran */
-	int64_t first_demand_ms; /* until it asked for a page; 0: it never did */
-	int64_t total_ms;	 /* until all its pages were there */
-	uint64_t pages_total, pages_sent, pages_demanded;
-	uint64_t bytes_sent;
-	int64_t demand_p50_us, demand_p99_us;
-	char run_state[32];
-	struct afterwards afterwards;
-};
-
-/*
- * To a QEMU started with `-incoming defer`. -EOPNOTSUPP: this QEMU, this host or a block of its RAM
- * cannot do it, says which; nothing was changed, restore_full() can. -EPERM: it does not wait for
- * a stream. Any other failure before the guest runs: the QEMU is spoilt and must be ended.
+ * The same, but the guest runs as soon as its devices are in, and its pages follow, those that it
+ * asks for first (postcopy). Returns when all are there. -EOPNOTSUPP: this QEMU, this host or a
+ * block of its RAM cannot do it, says which; nothing was changed, restore_full() can. A failure
+ * with result->runs: the guest stands still, restore_resume() goes on with it.
  */
 int restore_lazy(struct checkpoint *c, struct hypervisor *h, const struct restore_options *options,
-		 struct lazy_result *result, struct fault *f);
+		 struct restore_result *result, struct fault *f);
 
 /* Whether a lazy restore lost its vmguard, and the guest waits for it. -EPERM: it did not. */
 int restore_stands_still(struct hypervisor *h, struct fault *f);
 
 /* Goes on where the vmguard that restored the guest was killed or failed. -EPERM: none did. */
 int restore_resume(struct checkpoint *c, struct hypervisor *h,
-		   const struct restore_options *options, struct lazy_result *result,
+		   const struct restore_options *options, struct restore_result *result,
 		   struct fault *f);
 
 /* Writes the checkpoint as a plain incoming stream (`qemu -incoming 'exec:cat FILE'`) to fd. */

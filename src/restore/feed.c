@@ -104,6 +104,7 @@ int feed(struct checkpoint *c, int fd, const struct restore_options *options,
 	int r = feed_stream(&feeder, c, f);
 	*result = (struct restore_result){
 		.pages_total = l->pages,
+		.pages_sent = feeder.progress.pages_done,
 		.bytes_sent = feeder.progress.bytes_sent,
 		.total_ms = monotonic_ms() - feeder.started_ms,
 	};

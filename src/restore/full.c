@@ -108,7 +108,8 @@ int restore_full(struct checkpoint *c, struct hypervisor *h, const struct restor
 		r = send_all(c, h, ours, options, result, f);
 	if (!r)
 		r = wait_until_it_runs(h, result->run_state, f);
-	result->total_ms = monotonic_ms() - started_ms;
+	result->runs = !r;
+	result->run_ms = result->total_ms = monotonic_ms() - started_ms;
 	if (!r)
 		afterwards_do(h, options, &result->afterwards);
 	return r < 0 ? fault_wrap(f, "restore %s", m->guest) : 0;

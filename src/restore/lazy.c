@@ -25,7 +25,7 @@ struct lazy {
 	struct checkpoint *checkpoint;
 	struct hypervisor *h;
 	const struct restore_options *options;
-	struct lazy_result *result;
+	struct restore_result *result;
 	struct incoming incoming;
 	struct page_service *service;
 	uint64_t *host_page_bytes;
@@ -123,7 +123,7 @@ static void watch_until_all_is_sent(struct lazy *l)
 
 static void keep_figures(struct lazy *l)
 {
-	struct lazy_result *r = l->result;
+	struct restore_result *r = l->result;
 	struct page_figures now;
 
 	page_service_figures(l->service, &now);
@@ -161,6 +161,8 @@ static int serve(struct lazy *l, struct fault *f)
 	r = page_service_finish(give(l->service), f);
 	if (!r)
 		r = wait_until_completed(l, f);
+	if (!r)
+		r = hypervisor_run_state(l->h, l->result->run_state, f);
 	l->result->total_ms = monotonic_ms() - l->started_ms;
 	afterwards_end(&afterwards);
 	return r;
@@ -211,11 +213,11 @@ static int prepare(struct lazy *l, struct fault *f)
 }
 
 int restore_lazy(struct checkpoint *c, struct hypervisor *h, const struct restore_options *options,
-		 struct lazy_result *result, struct fault *f)
+		 struct restore_result *result, struct fault *f)
 {
 	struct lazy l = {c, h, options, result, .started_ms = options->since_ms};
 
-	*result = (struct lazy_result){0};
+	*result = (struct restore_result){0};
 	int r = incoming_check(h, f);
 	if (!r)
 		r = prepare(&l, f);
@@ -245,12 +247,12 @@ int restore_stands_still(struct hypervisor *h, struct fault *f)
 }
 
 int restore_resume(struct checkpoint *c, struct hypervisor *h,
-		   const struct restore_options *options, struct lazy_result *result,
+		   const struct restore_options *options, struct restore_result *result,
 		   struct fault *f)
 {
 	struct lazy l = {c, h, options, result, .started_ms = options->since_ms};
 
-	*result = (struct lazy_result){.runs = true};
+	*result = (struct restore_result){.runs = true};
 	int r = restore_stands_still(h, f);
 	if (!r)
 		r = prepare(&l, f);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "restored.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+
+static void add_afterwards(struct json_object *o, const struct afterwards *a)
+{
+	json_add_text(o, "clock", clock_outcome_name(a->clock));
+	if (a->clock_error[0])
+		json_add_text(o, "clock_error", a->clock_error);
+	json_add_text(o, "network", network_outcome_name(a->network));
+	if (a->network_error[0])
+		json_add_text(o, "network_error", a->network_error);
+}
+
+static void add_demands(struct json_object *o, const struct restore_result *r)
+{
+	json_add_number(o, "first_demand_ms", r->first_demand_ms);
+	json_add_number(o, "pages_demanded", r->pages_demanded);
+	json_add_number(o, "demand_p50_us", r->demand_p50_us);
+	json_add_number(o, "demand_p99_us", r->demand_p99_us);
+}
+
+static void print_object(const struct restored *r)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_text(o, "guest", r->target.guest);
+	json_add_number(o, "checkpoint", r->number);
+	json_add_text(o, "mode", r->lazy ? "lazy" : "full");
+	json_add_text(o, "state", r->result.run_state);
+	json_add_number(o, "run_ms", r->result.run_ms);
+	if (r->lazy)
+		add_demands(o, &r->result);
+	json_add_number(o, "pages_total", r->result.pages_total);
+	json_add_number(o, "pages_sent", r->result.pages_sent);
+	json_add_number(o, "bytes_sent", r->result.bytes_sent);
+	json_add_number(o, "resident_percent", 100);
+	json_add_number(o, "total_ms", r->result.total_ms);
+	add_afterwards(o, &r->result.afterwards);
+	json_add_text(o, "qmp", r->arguments->qmp ? r->arguments->qmp : r->qemu.socket);
+	if (r->qemu.pid) {
+		json_add_number(o, "pid", r->qemu.pid);
+		json_add_text(o, "log", r->qemu.log);
+	}
+	json_print(o);
+}
+
+static void print_part(const char *what, const char *outcome, const char *error)
+{
+	printf("%s: %s%s%s%s", what, outcome, error[0] ? " (" : "", error, error[0] ? ")" : "");
+}
+
+static void print_text(const struct restored *r)
+{
+	const struct restore_result *result = &r->result;
+	const struct afterwards *a = &result->afterwards;
+
+	if (r->lazy)
+		printf("%s@%" PRIu64 " has all its memory after %.1f s; it asked for %" PRIu64
+		       " of %" PRIu64 " pages, half of them came within %.1f ms\n",
+		       r->target.guest, r->number, result->total_ms / 1e3, result->pages_demanded,
+		       result->pages_sent, result->demand_p50_us / 1e3);
+	else
+		printf("%s@%" PRIu64 " is %s again after %.1f s\n", r->target.guest, r->number,
+		       result->run_state, result->total_ms / 1e3);
+	print_part("clock", clock_outcome_name(a->clock), a->clock_error);
+	print_part("; network", network_outcome_name(a->network), a->network_error);
+	printf("\n");
+	if (r->qemu.pid)
+		printf("QEMU has pid %d, its monitor is %s, its output is in %s\n",
+		       (int)r->qemu.pid, r->qemu.socket, r->qemu.log);
+}
+
+void restored_print(const struct restored *r)
+{
+	progress_wipe();
+	if (r->arguments->json)
+		print_object(r);
+	else
+		print_text(r);
+}
