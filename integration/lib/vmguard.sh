@@ -60,8 +60,8 @@ restore_slowly() {
 	wait_until 60 grep -q "runs after" "$STORY/feeder-$as.log"
 }
 
-# stands_still AS: its pages come no more
-stands_still() {
+# lacks_pages AS: its pages come no more
+lacks_pages() {
 	wait_until 60 migration_is "$1" postcopy-paused
 }
 

@@ -51,7 +51,7 @@ fed_and_resumed() {
 
 	step "$1: vmguard is killed, the guest stands still: held"
 	process_kill feeder-again
-	stands_still again
+	lacks_pages again
 	pruned 1 "being restored"
 	stays 1 "$VMGUARD" delete --store "$store" web@1
 

@@ -62,7 +62,7 @@ through() {
 	wait_until 60 huge_pages_free
 	restore_slowly "$name" "$name-again" "$store" "${machine[@]}" "$@" -S
 	process_kill "feeder-$name-again"
-	stands_still "$name-again"
+	lacks_pages "$name-again"
 	resume_slowly "$name-again"
 	qmp "$STORY/$name-again.look" '{"execute":"cont"}' >/dev/null
 	migration_is "$name-again" postcopy-active || fail "it was over too early to prove anything"
@@ -76,9 +76,10 @@ ROUND=0
 RATE=16M
 huge_pages_get $((GUEST_MIB / 2 + 8))
 linux_args 64 threads=2
+# shellcheck disable=SC2054 # the commas are QEMU's
 machine=(-M pc-i440fx-7.2,memory-backend=ram -m "$GUEST_MIB" -smp 2 -device virtio-net-pci
 	"${LINUX_ARGS[@]}")
-# shellcheck disable=SC2054 # the commas are QEMU's
+# shellcheck disable=SC2054
 ordinary=(-object "memory-backend-ram,id=ram,size=${GUEST_MIB}M")
 # shellcheck disable=SC2054
 private=(-object "memory-backend-memfd,id=ram,size=${GUEST_MIB}M,hugetlb=on,hugetlbsize=2M,share=off")
@@ -88,6 +89,7 @@ shared=(-object "memory-backend-memfd,id=ram,size=${GUEST_MIB}M,hugetlb=on,huget
 through "huge pages, QEMU 7.2" "${shared[@]}" -- "${shared[@]}"
 through "ordinary RAM to huge pages, QEMU 7.2" "${ordinary[@]}" -- "${shared[@]}"
 through "huge pages to ordinary RAM, QEMU 7.2" "${shared[@]}" -- "${ordinary[@]}"
+# shellcheck disable=SC2034 # guest_command reads it
 QEMU=$QEMU10
 through "huge pages, QEMU 10.0" "${shared[@]}" -- "${shared[@]}"
 through "private huge pages, QEMU 10.0" "${private[@]}" -- "${private[@]}"

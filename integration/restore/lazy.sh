@@ -28,7 +28,7 @@ killed_and_resumed() {
 	restore_slowly "$name" "$name-again" "$store" "$@"
 	for i in 1 2 3; do
 		process_kill "feeder-$name-again"
-		stands_still "$name-again"
+		lacks_pages "$name-again"
 		((i == 3)) || resume_slowly "$name-again"
 	done
 	refused 3 "$VMGUARD" snapshot --qmp "$STORY/$name-again.qmp" --store "$store" --name "$name"
@@ -94,13 +94,14 @@ machine=(-M pc-i440fx-7.2 -m 224 -smp 2 "${LINUX_ARGS[@]}")
 killed_and_resumed "killed three times, QEMU 7.2" "$QEMU72" "${machine[@]}"
 killed_and_resumed "killed three times, QEMU 10.0" "$QEMU10" "${machine[@]}"
 
+# shellcheck disable=SC2034 # guest_command reads it
 QEMU=$QEMU72
 step "interrupted (Ctrl-C): the guest stands still, and is gone on with"
 restore_slowly g1@1 stopped "$store" "${machine[@]}"
 process_signal INT feeder-stopped
 has_said feeder-stopped "stands still until vmguard restore --resume --qmp $STORY/stopped.qmp" ||
 	fail "not told how to go on"
-stands_still stopped
+lacks_pages stopped
 resume stopped
 goes_on stopped g1 1
 guest_kill stopped
@@ -109,7 +110,7 @@ step "a guest that is to stay paused gets its memory, and goes on later"
 RATE=16M restore_slowly g1@1 paused "$store" "${machine[@]}" -S
 guest_is paused paused
 process_kill feeder-paused
-stands_still paused
+lacks_pages paused
 RATE=16M resume_slowly paused
 guest_is paused paused
 fed paused

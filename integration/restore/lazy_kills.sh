@@ -143,7 +143,8 @@ one_restore() {
 # one_guest: through its death, PER_GUEST times, each from a new checkpoint
 one_guest() {
 	local i number=$((DONE / PER_GUEST))
-	local stores=(${STORES:-dir rbd})
+	local stores
+	read -ra stores <<<"${STORES:-dir rbd}"
 	machine $((number + SEED))
 	URI=$directory
 	[ "${stores[number % ${#stores[@]}]}" = dir ] || URI=$pool

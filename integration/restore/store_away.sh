@@ -39,7 +39,7 @@ gave_up() {
 	tail -n 1 "$STORY/feeder-$1.log"
 	grep -q "stands still until vmguard restore --resume --qmp $STORY/$1.qmp: .*$2" \
 		"$STORY/feeder-$1.log" || fail "not told why, or how to go on"
-	stands_still "$1"
+	lacks_pages "$1"
 }
 
 # still_missing AS: it has waited, no page was lost or made up
@@ -97,8 +97,8 @@ gave_up there "no answer from the Ceph cluster"
 step "nor can anybody go on without them"
 refused 1 "$VMGUARD" restore --resume --qmp "$STORY/here.qmp"
 refused 1 "$VMGUARD" restore --resume --qmp "$STORY/there.qmp"
-stands_still here
-stands_still there
+lacks_pages here
+lacks_pages there
 directory_back
 ceph_signal CONT
 step "they are back"
@@ -142,7 +142,7 @@ process_kill new
 step "with a sound copy of it the guest goes on"
 rm -r "$STORY/store"
 mv "$STORY/sound" "$STORY/store"
-stands_still here
+lacks_pages here
 resume here
 goes_on here web 1
 step "done"
