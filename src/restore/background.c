@@ -5,6 +5,8 @@
 #include "restore/service.h"
 #include "vmguard/clock.h"
 
+enum { RATE_STEP_US = 50000 };
+
 /* A demanded page goes first. */
 static bool wait_for_calm(struct page_service *s)
 {
@@ -16,28 +18,50 @@ static bool wait_for_calm(struct page_service *s)
 	return go;
 }
 
-/* One sends at max_rate, whoever it is. */
-static void wait_for_rate(struct page_service *s, size_t bytes)
+/* When so many bytes may go out at max_rate, behind what the others are to send. */
+static int64_t take_turn(struct page_service *s, size_t bytes)
 {
-	if (!s->options.max_rate)
-		return;
-	int64_t cost = bytes * INT64_C(1000000) / s->options.max_rate;
 	int64_t now = clock_us(CLOCK_MONOTONIC);
-	int64_t due = atomic_fetch_add(&s->rate_us, cost);
-	if (due > now)
-		sleep_us(due - now);
-	else
-		atomic_fetch_add(&s->rate_us, now - due);
+
+	pthread_mutex_lock(&s->lock);
+	int64_t due = s->rate_us > now ? s->rate_us : now;
+	s->rate_us = due + bytes * INT64_C(1000000) / s->options.max_rate;
+	pthread_mutex_unlock(&s->lock);
+	return due;
 }
 
-static int send_batch(struct page_service *s, const struct page_batch *batch, struct fault *f)
+/* Before anything is claimed: a page that is claimed and not sent cannot be asked for. */
+static bool wait_for_turn(struct page_service *s, size_t pages)
 {
-	wait_for_rate(s, batch->count * s->layout->page_bytes);
-	if (!wait_for_calm(s))
+	int64_t due = s->options.max_rate ? take_turn(s, pages * s->layout->page_bytes) : 0;
+	int64_t left;
+
+	while ((left = due - clock_us(CLOCK_MONOTONIC)) > 0 && !service_is_ending(s))
+		sleep_us(left < RATE_STEP_US ? left : RATE_STEP_US);
+	return wait_for_calm(s);
+}
+
+/* Those of them that nobody else has sent meanwhile. */
+static int send_batch(struct page_service *s, const uint64_t *pages, size_t count,
+		      const uint8_t *buffer, struct fault *f)
+{
+	uint64_t claimed[BATCH_PAGES];
+	const uint8_t *data[BATCH_PAGES];
+	size_t n = 0;
+
+	if (!count || !wait_for_turn(s, count))
 		return 0;
-	int r = channel_send(&s->main, batch, f);
+	for (size_t i = 0; i < count; i++) {
+		if (!claims_take(&s->claims, pages[i]))
+			continue;
+		data[n] = checkpoint_page_in(s->options.checkpoint, pages[i], buffer, f);
+		if (!data[n])
+			return f->code;
+		claimed[n++] = pages[i];
+	}
+	int r = channel_send(&s->main, &(struct page_batch){claimed, n, data}, f);
 	if (!r)
-		s->sent += batch->count;
+		s->sent += n;
 	return r;
 }
 
@@ -45,25 +69,20 @@ static int send_small_pages(struct page_service *s, const struct segment_pages *
 			    const uint8_t *buffer, struct fault *f)
 {
 	uint64_t batch[BATCH_PAGES];
-	const uint8_t *data[BATCH_PAGES];
 	size_t count = 0;
 	int r = 0;
 
 	for (size_t i = 0; !r && i < pages->count; i++) {
 		uint64_t page = pages->pages[i];
 
-		if (unit_pages(s, page) == 1 && claims_take(&s->claims, page)) {
-			data[count] = checkpoint_page_in(s->options.checkpoint, page, buffer, f);
-			if (!data[count])
-				return f->code;
+		if (unit_pages(s, page) == 1 && !claims_taken(&s->claims, page))
 			batch[count++] = page;
-		}
 		if (count == BATCH_PAGES) {
-			r = send_batch(s, &(struct page_batch){batch, count, data}, f);
+			r = send_batch(s, batch, count, buffer, f);
 			count = 0;
 		}
 	}
-	return r < 0 || !count ? r : send_batch(s, &(struct page_batch){batch, count, data}, f);
+	return r < 0 ? r : send_batch(s, batch, count, buffer, f);
 }
 
 /* Host pages of hugetlb: whole, though their pages may lie in several segments. */
@@ -77,8 +96,7 @@ static int send_large_pages(struct page_service *s, const struct segment_pages *
 
 		if (unit_pages(s, first) == 1 || claims_taken(&s->claims, first))
 			continue;
-		wait_for_rate(s, unit_pages(s, first) * s->layout->page_bytes);
-		if (wait_for_calm(s) && claims_take(&s->claims, first))
+		if (wait_for_turn(s, unit_pages(s, first)) && claims_take(&s->claims, first))
 			r = send_unit(s, &s->main, first, f);
 	}
 	return r;

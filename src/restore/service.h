@@ -41,7 +41,6 @@ struct page_service {
 
 	_Atomic uint64_t sent;
 	_Atomic size_t next_segment;
-	_Atomic int64_t rate_us; /* when the background may send again */
 
 	pthread_mutex_t lock; /* guards all below; no other lock is taken under it */
 	pthread_cond_t work;  /* demand threads: the queue or `ending` */
@@ -51,6 +50,7 @@ struct page_service {
 	size_t queue_first, queue_count;
 	unsigned urgent_count;
 	int64_t demand_us; /* when something was asked for last */
+	int64_t rate_us;   /* when the background may send again */
 	bool ending;	   /* threads leave */
 	int result;	   /* of the first failure */
 	struct fault failure;
