@@ -2,12 +2,14 @@
 #include "restore/incoming.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "restore/pages.h"
 #include "vmguard/clock.h"
 
 enum { CONNECT_LIMIT_MS = 10000, CONNECT_POLL_US = 1000 };
@@ -58,6 +60,18 @@ static uint64_t find_page_size(const char *text, const char *name, uint64_t othe
 	return otherwise;
 }
 
+/* For one of 1 GiB a guest would stand still as long as a full restore takes. */
+static int check_host_pages(const struct ram_layout *l, const uint64_t *bytes, struct fault *f)
+{
+	for (size_t i = 0; i < l->block_count; i++)
+		if (bytes[i] / l->page_bytes > UNIT_PAGES_MAX)
+			return fault_set(f, -EOPNOTSUPP,
+					 "RAM block %s has host pages of %" PRIu64
+					 " MiB, too large to be sent on demand",
+					 l->blocks[i].name, bytes[i] >> 20);
+	return 0;
+}
+
 int incoming_host_pages(struct hypervisor *h, const struct ram_layout *l, uint64_t **bytes,
 			struct fault *f)
 {
@@ -68,12 +82,15 @@ int incoming_host_pages(struct hypervisor *h, const struct ram_layout *l, uint64
 	int r = hypervisor_execute(h, "human-monitor-command", arguments, &text, f);
 	if (r < 0)
 		return r;
-	*bytes = calloc(l->block_count + 1, sizeof(**bytes));
-	for (size_t i = 0; *bytes && i < l->block_count; i++)
-		(*bytes)[i] = find_page_size(json_object_get_string(text), l->blocks[i].name,
-					     l->page_bytes);
+	auto_free uint64_t *sizes = calloc(l->block_count + 1, sizeof(*sizes));
+	for (size_t i = 0; sizes && i < l->block_count; i++)
+		sizes[i] = find_page_size(json_object_get_string(text), l->blocks[i].name,
+					  l->page_bytes);
 	json_object_put(text);
-	return *bytes ? 0 : fault_errno(f, -ENOMEM, "list the RAM blocks");
+	r = sizes ? check_host_pages(l, sizes, f) : fault_errno(f, -ENOMEM, "list the RAM blocks");
+	if (!r)
+		*bytes = give(sizes);
+	return r;
 }
 
 int incoming_prepare(struct hypervisor *h, struct incoming *in, struct fault *f)

@@ -11,7 +11,8 @@ int incoming_check(struct hypervisor *h, struct fault *f);
 
 /*
  * The host page size of each RAM block (info ramblock), by the layout's order; the caller frees
- * *bytes. A block that QEMU does not name has the target's.
+ * *bytes. A block that QEMU does not name has the target's. -EOPNOTSUPP: too large for a page
+ * service, says which block.
  */
 int incoming_host_pages(struct hypervisor *h, const struct ram_layout *l, uint64_t **bytes,
 			struct fault *f);

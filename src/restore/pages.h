@@ -23,7 +23,10 @@
 #include "vmguard/image.h"
 #include "vmguard/restore.h"
 
-enum { WINDOW_PAGES = 32 };
+enum {
+	WINDOW_PAGES = 32,
+	UNIT_PAGES_MAX = 512, /* of a host page */
+};
 
 struct page_service_options {
 	struct checkpoint *checkpoint;	 /* loaded */

@@ -22,7 +22,6 @@ enum {
 	QUEUE_MAX = 1 << 16,	/* a fault a thread of QEMU: never that many */
 	BATCH_PAGES = 16,	/* of the background: a demanded page waits no longer than that */
 	PIECE_BYTES = 1 << 20,	/* likewise in the store */
-	UNIT_PAGES_MAX = 512,
 };
 
 struct demand {
