@@ -103,6 +103,8 @@ int incoming_prepare(struct hypervisor *h, struct incoming *in, struct fault *f)
 		r = hypervisor_set_capability(h, postcopy, true, f);
 	if (r == -EREMOTEIO)
 		f->code = -EOPNOTSUPP;
+	else if (r < 0) /* it may be on nevertheless */
+		hypervisor_set_capability(h, postcopy, false, &ignored);
 	if (r < 0)
 		return f->code;
 	in->preempt = hypervisor_set_capability(h, preempt, true, &ignored) == 0;
