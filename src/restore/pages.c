@@ -119,6 +119,8 @@ static int take_shut(struct return_path_sink *sink, uint32_t status, struct faul
 	if (status)
 		return fault_set(f, -EREMOTEIO, "QEMU could not load the pages (status %u)",
 				 status);
+	if (s->sent < checkpoint_stored(s->options.checkpoint))
+		return fault_set(f, -EPROTO, "QEMU says it has all pages before it was sent all");
 	pthread_mutex_lock(&s->lock);
 	s->shut = true;
 	pthread_cond_broadcast(&s->step);
@@ -305,8 +307,10 @@ int page_service_resume(struct page_service *s, struct fault *f)
 	pthread_mutex_unlock(&s->lock);
 	if (!r)
 		r = start_threads(s, demand_main, DEMAND_THREADS, f);
+	pthread_mutex_lock(&s->main.lock);
 	if (!r)
 		r = stream_write_resume(s->main.writer, f);
+	pthread_mutex_unlock(&s->main.lock);
 	pthread_mutex_lock(&s->lock);
 	if (!r)
 		r = wait_until(s, is_resumed, END_LIMIT_MS, "resumed", f);
