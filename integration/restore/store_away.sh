@@ -42,10 +42,15 @@ gave_up() {
 	lacks_pages "$1"
 }
 
-# still_missing AS: it has waited, no page was lost or made up
+# gone_on_with AS: in the end, by another vmguard; it was paused all the time
+gone_on_with() {
+	resume "$1"
+	qmp "$STORY/$1.look" '{"execute":"cont"}' >/dev/null
+}
+
+# still_missing AS: it waits. QEMU itself may wait for a page, and is not asked.
 still_missing() {
-	process_alive "feeder-$1" || fail "the feeder gave up: $(tail -n 1 "$STORY/feeder-$1.log")"
-	migration_is "$1" postcopy-active || fail "$1 was fed without its store"
+	process_alive "feeder-$1" || fail "not waited for: $(tail -n 1 "$STORY/feeder-$1.log")"
 }
 
 step "a guest, captured into both"
@@ -86,10 +91,12 @@ fed there
 goes_on there pool 1
 guest_kill there
 
+# Who is to be gone on with is paused: a vCPU that waits for a page can hold QEMU's big lock, and then
+# no monitor answers.
 step "both are away for longer than vmguard is to wait"
 FEEDER_OPTIONS=(--store-wait 3s)
-restore_slowly web@1 here "$directory" "${machine[@]}"
-restore_slowly web@1 there "$pool&timeout=3" "${machine[@]}"
+restore_slowly web@1 here "$directory" "${machine[@]}" -S
+restore_slowly web@1 there "$pool&timeout=3" "${machine[@]}" -S
 directory_away
 ceph_signal STOP
 gave_up here "read .* of segment"
@@ -102,17 +109,17 @@ lacks_pages there
 directory_back
 ceph_signal CONT
 step "they are back"
-resume here
+gone_on_with here
 goes_on here web 1
 guest_kill here
-resume there
+gone_on_with there
 goes_on there pool 1
 guest_kill there
 
 step "a damaged store: no damaged page is sent"
 FEEDER_OPTIONS=()
 cp -r "$STORY/store" "$STORY/sound"
-restore_slowly web@1 here "$directory" "${machine[@]}"
+restore_slowly web@1 here "$directory" "${machine[@]}" -S
 mapfile -t segments < <(find "$STORY/store/web" -name 'seg-*' -size +4000k)
 python3 - "${segments[@]}" <<'DAMAGE'
 import sys
@@ -127,11 +134,9 @@ for name in sys.argv[1:]:
 DAMAGE
 damage="page .*+0x[0-9a-f]* in segment .*(web/seg-.*) is damaged"
 gave_up here "$damage"
-guest_sound here
 refused 1 "$VMGUARD" restore --resume --qmp "$STORY/here.qmp" 2>"$STORY/said"
 cat "$STORY/said"
 grep -q "$damage" "$STORY/said" || fail "not told what is damaged"
-guest_sound here
 step "nor to a guest that has not run"
 guest_start new "${machine[@]}" -incoming defer
 refused 1 "$VMGUARD" restore --store "$directory" web@1 --mode lazy --qmp "$STORY/new.qmp" \
@@ -143,6 +148,6 @@ step "with a sound copy of it the guest goes on"
 rm -r "$STORY/store"
 mv "$STORY/sound" "$STORY/store"
 lacks_pages here
-resume here
+gone_on_with here
 goes_on here web 1
 step "done"
