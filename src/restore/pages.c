@@ -79,20 +79,26 @@ static int take_request(struct return_path_sink *sink, uint64_t page, uint64_t p
 	return r;
 }
 
+static size_t count_stored(const struct page_service *s, uint64_t first, size_t pages)
+{
+	size_t stored = 0;
+
+	for (uint64_t page = first; page < first + pages; page++)
+		stored += checkpoint_segment_of(s->options.checkpoint, page) > 0;
+	return stored;
+}
+
+/* QEMU has a host page whole or not at all: its first bit is that of all. */
 static int take_received(struct return_path_sink *sink, const struct ram_block *b,
 			 const uint8_t *bitmap, struct fault *f)
 {
 	struct page_service *s = (struct page_service *)sink;
+	size_t unit = unit_pages(s, b->first_page);
 
 	(void)f;
-	for (uint64_t i = 0; i < b->pages; i++) {
-		uint64_t page = b->first_page + i;
-
-		if (!(bitmap[i / 8] >> (i % 8) & 1))
-			continue;
-		claims_take(&s->claims, unit_first(s, page));
-		s->sent += checkpoint_segment_of(s->options.checkpoint, page) > 0;
-	}
+	for (uint64_t i = 0; i < b->pages; i += unit)
+		if (bitmap[i / 8] >> (i % 8) & 1 && claims_take(&s->claims, b->first_page + i))
+			s->sent += count_stored(s, b->first_page + i, unit);
 	pthread_mutex_lock(&s->lock);
 	s->blocks_received++;
 	pthread_cond_broadcast(&s->step);
