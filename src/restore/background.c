@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All pages, a segment of the store after the other, in the gaps that demanded ones leave. */
 #include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "restore/service.h"
 #include "vmguard/clock.h"
 
-enum { RATE_STEP_US = 50000 };
+enum {
+	RATE_STEP_US = 50000,
+	LET_PASS_US = 2000,
+	BACKGROUND_NICE = 15, /* the guest's CPUs and what it asks for come first */
+};
 
 /* A demanded page goes first. */
 static bool wait_for_calm(struct page_service *s)
@@ -16,6 +22,19 @@ static bool wait_for_calm(struct page_service *s)
 	bool go = !s->ending;
 	pthread_mutex_unlock(&s->lock);
 	return go;
+}
+
+/* The same, but not for long: a guest that always asks for something gets the rest all the same. */
+static void let_pass(struct page_service *s)
+{
+	int64_t until = clock_us(CLOCK_REALTIME) + LET_PASS_US;
+	const struct timespec t = {until / 1000000, until % 1000000 * 1000};
+
+	pthread_mutex_lock(&s->lock);
+	while (s->urgent_count && !s->ending)
+		if (pthread_cond_timedwait(&s->calm, &s->lock, &t))
+			break;
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* When so many bytes may go out at max_rate, behind what the others are to send. */
@@ -127,6 +146,7 @@ static int read_segment(struct page_service *s, const struct segment_pages *page
 
 	for (; !r && p.at < bytes && !service_is_ending(s); p.at += p.bytes) {
 		p.bytes = bytes - p.at < PIECE_BYTES ? bytes - p.at : PIECE_BYTES;
+		let_pass(s);
 		r = read_patiently(s, read_piece, &p, f);
 	}
 	return r;
@@ -157,6 +177,8 @@ void *background_main(void *service)
 	auto_free uint8_t *buffer = malloc(STORE_SEGMENT_BYTES);
 	struct segment_pages pages;
 	struct fault f;
+
+	setpriority(PRIO_PROCESS, gettid(), BACKGROUND_NICE);
 	int r = buffer ? 0 : fault_errno(&f, -ENOMEM, "read a segment");
 
 	while (!r && !service_is_ending(s) &&

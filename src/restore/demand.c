@@ -5,6 +5,8 @@
 #include "restore/service.h"
 #include "vmguard/clock.h"
 
+enum { BESIDE_PAGES = 8 }; /* on each side: what a demanded page may be read along with */
+
 static bool next_demand(struct page_service *s, struct demand *d)
 {
 	pthread_mutex_lock(&s->lock);
@@ -97,9 +99,11 @@ static int serve_window(struct page_service *s, struct channel *c, const struct 
 	claim_window(s, d->page, &w);
 	size_t from = w.demanded;
 	size_t to = from + 1;
-	while (from > 0 && checkpoint_adjacent(image, w.pages[from - 1], w.pages[from]))
+	while (from > 0 && from + BESIDE_PAGES > w.demanded &&
+	       checkpoint_adjacent(image, w.pages[from - 1], w.pages[from]))
 		from--;
-	while (to < w.count && checkpoint_adjacent(image, w.pages[to - 1], w.pages[to]))
+	while (to < w.count && to <= w.demanded + BESIDE_PAGES &&
+	       checkpoint_adjacent(image, w.pages[to - 1], w.pages[to]))
 		to++;
 	int r = read_part(s, &w, from, to, f);
 	if (!r)
