@@ -219,13 +219,18 @@ int rbd_call(struct rbd_call *c, struct fault *f)
 
 	if (!running)
 		return fault_errno(f, -ENOMEM, "call librbd");
-	int r = start_detached(run_call, running);
+	pthread_t thread;
+	int r = -pthread_create(&thread, NULL, run_call, running);
 	if (r < 0) {
 		running_free(running, true);
 		return fault_errno(f, r, "start a thread to call librbd");
 	}
-	if (!wait_until_over(running))
+	if (!wait_until_over(running)) {
+		pthread_detach(thread);
 		return fault_late(c, f);
+	}
+	/* What Ceph's libraries keep for each thread must be gone before the process ends. */
+	pthread_join(thread, NULL);
 	r = running->result;
 	if (r < 0)
 		*f = running->call.fault;
