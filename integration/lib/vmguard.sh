@@ -80,7 +80,7 @@ resume() {
 
 # fed AS: the feeder has come to its end, and that is a good one
 fed() {
-	wait_until 120 process_gone "feeder-$1"
+	wait_until 300 process_gone "feeder-$1"
 	grep -q "has all its memory" "$STORY/feeder-$1.log" ||
 		fail "$1 was not fed to the end: $(tail -n 2 "$STORY/feeder-$1.log")"
 }

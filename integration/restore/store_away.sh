@@ -35,7 +35,7 @@ ceph_signal() {
 
 # gave_up AS: its feeder ended with a sentence that says why and how to go on
 gave_up() {
-	wait_until 120 process_gone "feeder-$1"
+	wait_until 300 process_gone "feeder-$1"
 	tail -n 1 "$STORY/feeder-$1.log"
 	grep -q "stands still until vmguard restore --resume --qmp $STORY/$1.qmp: .*$2" \
 		"$STORY/feeder-$1.log" || fail "not told why, or how to go on"
