@@ -159,7 +159,7 @@ static int remove_snapshot(struct rbd_call *c, rbd_image_t image, const char *na
 static int check_snapshot(struct rbd_call *c, const char *name)
 {
 	rbd_image_t image;
-	int r = rbd_open_read_only(c->cluster->io, c->image, &image, name);
+	int r = rbd_open_image(c->cluster, c->image, name, false, &image);
 
 	if (r == 0) {
 		rbd_close(image);
