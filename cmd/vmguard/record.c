@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "record.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "vmguard/hypervisor.h"
 
-enum { PATH_BYTES = 160 };
+enum { PATH_BYTES = RECORD_PATH_BYTES };
 
 /* A process id comes again; with its start it does not. */
 static int path_of(const struct holder *qemu, char path[PATH_BYTES], struct fault *f)
@@ -19,6 +22,42 @@ static int path_of(const struct holder *qemu, char path[PATH_BYTES], struct faul
 		snprintf(path, PATH_BYTES, "%s/restore-%" PRId64 "-%" PRIu64, folder, qemu->pid,
 			 qemu->started);
 	return r;
+}
+
+int record_monitor_path(const struct holder *qemu, char path[RECORD_PATH_BYTES], struct fault *f)
+{
+	static const char end[] = ".monitor";
+	int r = path_of(qemu, path, f);
+
+	if (!r)
+		snprintf(path + strlen(path), sizeof(end), "%s", end);
+	return r;
+}
+
+static void print(FILE *file, const struct record *r)
+{
+	fprintf(file, "%s\n%s\n%" PRIu64 "\n%u\n", r->store, r->target.guest, r->target.number,
+		r->percent);
+	fprintf(file, "%s\n%s\n%d\n%zu\n", r->socket, r->qemu_version, r->preempt, r->block_count);
+	for (size_t i = 0; i < r->block_count; i++)
+		fprintf(file, "%" PRIu64 "\n", r->host_page_bytes[i]);
+}
+
+static bool scan(FILE *file, struct record *r)
+{
+	int preempt;
+
+	if (fscanf(file, "%511[^\n]\n%64[^\n]\n%" SCNu64 "\n%u\n", r->store, r->target.guest,
+		   &r->target.number, &r->percent) != 4 ||
+	    fscanf(file, "%4095[^\n]\n%31[^\n]\n%d\n%zu", r->socket, r->qemu_version, &preempt,
+		   &r->block_count) != 4 ||
+	    r->block_count > LAYOUT_BLOCKS_MAX)
+		return false;
+	r->preempt = preempt;
+	for (size_t i = 0; i < r->block_count; i++)
+		if (fscanf(file, "%" SCNu64, &r->host_page_bytes[i]) != 1)
+			return false;
+	return true;
 }
 
 int record_write(const struct holder *qemu, const struct record *r, struct fault *f)
@@ -33,8 +72,7 @@ int record_write(const struct holder *qemu, const struct record *r, struct fault
 	FILE *file = fopen(part, "we");
 	if (!file)
 		return fault_errno(f, -errno, "write %s", part);
-	fprintf(file, "%s\n%s\n%" PRIu64 "\n%u\n", r->store, r->target.guest, r->target.number,
-		r->percent);
+	print(file, r);
 	if (fclose(file) || rename(part, path) < 0)
 		return fault_errno(f, -errno, "write %s", path);
 	return 0;
@@ -53,10 +91,47 @@ int record_read(const struct holder *qemu, struct record *r, struct fault *f)
 				 "there is no note of what process %" PRId64
 				 " is restored from (%s)",
 				 qemu->pid, path);
-	int fields = fscanf(file, "%511[^\n]\n%64[^\n]\n%" SCNu64 "\n%u", r->store, r->target.guest,
-			    &r->target.number, &r->percent);
+	bool whole = scan(file, r);
 	fclose(file);
-	return fields == 4 ? 0 : fault_set(f, -EBADMSG, "%s is damaged", path);
+	return whole ? 0 : fault_set(f, -EBADMSG, "%s is damaged", path);
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat sa, sb;
+
+	return !stat(a, &sa) && !stat(b, &sb) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+/* Whether this name in the run directory is the note of a process that lives, with that monitor. */
+static bool is_note_of(const char *name, const char *socket, struct holder *qemu, struct record *r)
+{
+	struct fault ignored;
+	uint64_t started;
+	int pid, length = 0;
+
+	return sscanf(name, "restore-%d-%" SCNu64 "%n", &pid, &started, &length) == 2 &&
+	       !name[length] && !holder_of(pid, qemu, &ignored) && qemu->started == started &&
+	       !record_read(qemu, r, &ignored) && is_same_file(r->socket, socket);
+}
+
+int record_find(const char *socket, struct holder *qemu, struct record *r, struct fault *f)
+{
+	char folder[96];
+	bool found = false;
+
+	if (run_directory(folder, f) < 0)
+		return f->code;
+	DIR *directory = opendir(folder);
+	if (!directory)
+		return fault_errno(f, -errno, "list %s", folder);
+	for (struct dirent *d; !found && (d = readdir(directory));)
+		found = is_note_of(d->d_name, socket, qemu, r);
+	closedir(directory);
+	return found ? 0
+		     : fault_set(f, -ENOENT,
+				 "there is no note in %s of what QEMU at %s is restored from",
+				 folder, socket);
 }
 
 void record_remove(const struct holder *qemu)

@@ -66,11 +66,54 @@ static void say_it_runs(void *restored, int64_t run_ms)
 	fflush(stdout);
 }
 
+/* Without it the guest can still be gone on with, unless QEMU waits for a page with its main loop.
+ */
+static void guard_monitor(struct restored *r)
+{
+	char path[RECORD_PATH_BYTES];
+	struct fault f;
+
+	if (!r->holder.pid || !r->hypervisor)
+		return;
+	if (record_monitor_path(&r->holder, path, &f) < 0 ||
+	    keeper_guard(&r->keeper, hypervisor_fd(r->hypervisor), path, &f) < 0)
+		fprintf(stderr, "vmguard: nobody holds QEMU's monitor if this vmguard dies: %s\n",
+			f.text);
+}
+
+/* What may be gone on with, and how, is noted before the guest runs. */
+static int note_terms(void *restored, const struct restore_terms *terms, struct fault *f)
+{
+	struct restored *r = restored;
+	struct record *record = &r->record;
+	const char *socket = r->qemu.pid ? r->qemu.socket : r->arguments->qmp;
+
+	*record = (struct record){
+		.target = {.number = r->number},
+		.preempt = terms->preempt,
+		.block_count = terms->block_count,
+	};
+	snprintf(record->store, sizeof(record->store), "%s", r->arguments->store);
+	snprintf(record->target.guest, sizeof(record->target.guest), "%s", r->target.guest);
+	snprintf(record->qemu_version, sizeof(record->qemu_version), "%s",
+		 r->hypervisor->qemu_version);
+	if (!realpath(socket, record->socket))
+		return fault_errno(f, -errno, "find %s", socket);
+	memcpy(record->host_page_bytes, terms->host_page_bytes,
+	       terms->block_count * sizeof(*terms->host_page_bytes));
+	if (record_write(&r->holder, record, f) < 0)
+		return f->code;
+	guard_monitor(r);
+	return 0;
+}
+
 static struct restore_options restore_options_of(struct restored *r)
 {
 	return (struct restore_options){
 		.progress = draw,
 		.progress_context = r,
+		.before_run = note_terms,
+		.before_run_context = r,
 		.runs = say_it_runs,
 		.runs_context = r,
 		.max_rate = r->arguments->max_rate,
@@ -81,19 +124,23 @@ static struct restore_options restore_options_of(struct restored *r)
 	};
 }
 
-/* What may be gone on with is noted before the guest runs. */
+/* The keeper goes first: a monitor that is held, and no note of it, would be of no use to anybody.
+ */
+static void forget(struct restored *r)
+{
+	keeper_end(&r->keeper);
+	record_remove(&r->holder);
+}
+
+/* One that has not run is tried again, with the same keeper. */
 static int send_lazily(struct checkpoint *c, struct hypervisor *h,
 		       const struct restore_options *options, struct restored *out, struct fault *f)
 {
-	struct record *record = &out->record;
-
-	*record = (struct record){.target = {.number = out->number}};
-	snprintf(record->store, sizeof(record->store), "%s", out->arguments->store);
-	snprintf(record->target.guest, sizeof(record->target.guest), "%s", out->target.guest);
-	int r = record_write(&out->holder, record, f);
+	out->hypervisor = h;
+	int r = restore_lazy(c, h, options, &out->result, f);
 	if (!r)
-		r = restore_lazy(c, h, options, &out->result, f);
-	if (!r || !out->result.runs)
+		forget(out);
+	else if (!out->result.runs)
 		record_remove(&out->holder);
 	return r;
 }
@@ -244,35 +291,81 @@ static int restore_in_waiting(struct restored *out, struct fault *f)
 	return r < 0 && out->result.runs ? fault_stands_still(out, socket, f) : r;
 }
 
+/* Where nobody has a note of it, QEMU says whether there is anything to go on with. */
+static int fault_not_noted(const char *socket, struct fault *f)
+{
+	auto_of(hypervisor_close) struct hypervisor *h = NULL;
+	struct fault look;
+	int r = hypervisor_open_qmp(socket, &h, &look);
+
+	if (!r)
+		r = restore_stands_still(h, &look);
+	if (r < 0)
+		*f = look;
+	return f->code;
+}
+
+/* From the keeper, which has it negotiated; where there is none, QEMU has to answer. */
+static int reach_monitor(struct restored *out, struct hypervisor **h, struct fault *f)
+{
+	const char *socket = out->arguments->qmp;
+	char path[RECORD_PATH_BYTES];
+	struct kept_monitor kept;
+
+	if (record_monitor_path(&out->holder, path, f) < 0)
+		return f->code;
+	int r = keeper_take(path, MONITOR_LIMIT_MS, &kept, f);
+	if (!r)
+		r = hypervisor_adopt_qmp(kept.fd, socket, out->record.qemu_version, h, f);
+	else if (r == -ENOENT)
+		r = hypervisor_open_qmp(socket, h, f);
+	out->hypervisor = *h;
+	out->result.runs = !r;
+	if (r < 0) /* a keeper that is not told otherwise holds it on */
+		return r;
+	guard_monitor(out);
+	keeper_taken(&kept);
+	return 0;
+}
+
+static int go_on(struct restored *out, struct source *source, struct hypervisor *h, struct fault *f)
+{
+	const struct restore_options options = restore_options_of(out);
+	const struct restore_terms terms = {
+		.preempt = out->record.preempt,
+		.host_page_bytes = out->record.host_page_bytes,
+		.block_count = out->record.block_count,
+	};
+
+	out->lazy = true;
+	int r = restore_resume(source->checkpoint, h, &terms, &options, &out->result, f);
+	if (r == -EPERM) /* it does not stand still: the monitor is everybody's */
+		out->result.runs = false;
+	return r;
+}
+
 /* The note says from where; only the key is not in it. */
 static int resume(struct restored *out, struct fault *f)
 {
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
 	struct source source = {0};
 	struct arguments *a = out->arguments;
-	int r = hypervisor_open_qmp(a->qmp, &h, f);
+	int r = record_find(a->qmp, &out->holder, &out->record, f);
 
+	if (r == -ENOENT)
+		return fault_not_noted(a->qmp, f);
 	if (!r)
-		r = restore_stands_still(h, f);
-	if (r < 0)
-		return r;
-	find_holder(out, hypervisor_pid(h));
-	r = record_read(&out->holder, &out->record, f);
+		r = reach_monitor(out, &h, f);
 	if (r < 0)
 		return r;
 	a->store = out->record.store;
 	out->target = out->record.target;
-	out->result.runs = true;
-	r = open_source(out, &source, hypervisor_pid(h), f);
-	if (!r) {
-		const struct restore_options options = restore_options_of(out);
-
-		out->lazy = true;
-		r = restore_resume(source.checkpoint, h, &options, &out->result, f);
-	}
-	close_source(out, &source, r);
+	r = open_source(out, &source, (pid_t)out->holder.pid, f);
 	if (!r)
-		record_remove(&out->holder);
+		r = go_on(out, &source, h, f);
+	if (!r)
+		forget(out);
+	close_source(out, &source, r);
 	return r;
 }
 
@@ -310,10 +403,17 @@ static int run(struct restored *r)
 {
 	const struct arguments *a = r->arguments;
 	struct fault f;
+	bool lazy = strcmp(mode_of(r), "full") != 0;
+
+	if (lazy && keeper_start(&r->keeper, &f) < 0)
+		fprintf(stderr, "vmguard: %s\n", f.text);
 	int result = a->resume ? resume(r, &f)
 		     : a->qmp  ? restore_in_waiting(r, &f)
 			       : restore_in_new(r, &f);
 
+	/* A guest that stands still goes on needing it. */
+	if (!result || !r->result.runs)
+		keeper_end(&r->keeper);
 	if (result < 0)
 		return report_fault(&f);
 	restored_print(r);

@@ -58,7 +58,12 @@ static void print_text(const struct restored *r)
 	const struct restore_result *result = &r->result;
 	const struct afterwards *a = &result->afterwards;
 
-	if (r->lazy)
+	if (result->was_complete)
+		printf("%s@%" PRIu64
+		       " has had all its memory already, what was left of the restore "
+		       "is tidied up\n",
+		       r->target.guest, r->number);
+	else if (r->lazy)
 		printf("%s@%" PRIu64 " has all its memory after %.1f s; it asked for %" PRIu64
 		       " of %" PRIu64 " pages, half of them came within %.1f ms\n",
 		       r->target.guest, r->number, result->total_ms / 1e3, result->pages_demanded,
@@ -66,6 +71,8 @@ static void print_text(const struct restored *r)
 	else
 		printf("%s@%" PRIu64 " is %s again after %.1f s\n", r->target.guest, r->number,
 		       result->run_state, result->total_ms / 1e3);
+	if (result->was_complete)
+		return;
 	print_part("clock", clock_outcome_name(a->clock), a->clock_error);
 	print_part("; network", network_outcome_name(a->network), a->network_error);
 	printf("\n");

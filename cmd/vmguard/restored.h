@@ -2,6 +2,7 @@
 /* A restore, and what is said of it. */
 #pragma once
 
+#include "keeper.h"
 #include "record.h"
 #include "vmguard/restore.h"
 
@@ -13,6 +14,8 @@ struct restored {
 	struct qemu_process qemu; /* pid 0: not started here */
 	struct holder holder;	  /* QEMU; pid 0: it cannot be seen from here */
 	struct record record;
+	struct keeper keeper;
+	const struct hypervisor *hypervisor; /* while it is restored */
 	bool lazy;
 	struct restore_result result;
 };

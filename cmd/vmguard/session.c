@@ -98,9 +98,26 @@ static int open_image(void *context, struct fault *f)
 	return 0;
 }
 
+/* Who restores the guest holds the monitor, also where only his keeper is left. */
+static int connect_to_guest(struct session *s, struct fault *f)
+{
+	const char *socket = s->arguments->qmp;
+	int r = hypervisor_open_qmp(socket, &s->h, f);
+	struct fault ignored;
+	struct record record;
+	struct holder qemu;
+
+	if (r != -ETIMEDOUT || record_find(socket, &qemu, &record, &ignored) < 0)
+		return r;
+	return fault_set(f, -EPERM,
+			 "the guest is still being restored (%u %% is there) and its monitor %s is "
+			 "held for that: wait, or where it stands still: vmguard restore --resume",
+			 record.percent, socket);
+}
+
 int session_open(struct session *s, struct fault *f)
 {
-	int r = s->h ? 0 : hypervisor_open_qmp(s->arguments->qmp, &s->h, f);
+	int r = s->h ? 0 : connect_to_guest(s, f);
 
 	if (!r && !s->cpus_chosen)
 		r = choose_cpus(s, f);

@@ -54,6 +54,9 @@ struct hypervisor_ops {
 
 	/* -1 where it cannot be known. */
 	pid_t (*pid)(const struct hypervisor *h);
+
+	/* Of the monitor connection; stays the backend's. -1: it has none. */
+	int (*fd)(const struct hypervisor *h);
 };
 
 /* Backends embed it first. */
@@ -65,6 +68,13 @@ struct hypervisor {
 
 /* Connects to the QMP socket of a QEMU. */
 int hypervisor_open_qmp(const char *socket, struct hypervisor **h, struct fault *f);
+
+/*
+ * Goes on with a connection to it that somebody else opened and left (qmp_adopt). Asks it nothing.
+ * Owns fd, also on failure.
+ */
+int hypervisor_adopt_qmp(int fd, const char *socket, const char *qemu_version,
+			 struct hypervisor **h, struct fault *f);
 void hypervisor_close(struct hypervisor *h); /* accepts NULL */
 SCOPE_CLOSER(hypervisor_close, struct hypervisor)
 
@@ -90,6 +100,11 @@ static inline int hypervisor_event(struct hypervisor *h, int limit_ms, struct mo
 static inline pid_t hypervisor_pid(const struct hypervisor *h)
 {
 	return h->ops->pid(h);
+}
+
+static inline int hypervisor_fd(const struct hypervisor *h)
+{
+	return h->ops->fd(h);
 }
 
 /* What QEMU says of the guest ("running", "paused", "inmigrate", …) into a buffer of 32 bytes. */

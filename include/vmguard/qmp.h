@@ -49,6 +49,13 @@ enum {
 int qmp_connect(const char *path, int limit_ms, struct qmp **q, struct qmp_error *e);
 /* The same on a connected socket, which qmp owns from here, also on failure. */
 int qmp_attach(int fd, int limit_ms, struct qmp **q, struct qmp_error *e);
+/*
+ * A connection that another process negotiated, out-of-band with it, and left: what it did not read
+ * of QEMU's answers and events may still be in it, also half a message; events are handed out,
+ * answers dropped. A command is so short that it is sent whole or not at all. Asks QEMU nothing.
+ * `version` is what qmp_version() gave there; qmp owns fd from here, also on failure.
+ */
+int qmp_adopt(int fd, const char *version, struct qmp **q, struct qmp_error *e);
 void qmp_close(struct qmp *q); /* accepts NULL */
 
 /* QEMU's version from the greeting as "7.2.22"; valid until qmp_close(). */

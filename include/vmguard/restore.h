@@ -27,12 +27,25 @@ struct restore_progress {
 	int64_t demand_p50_us, demand_p99_us;
 };
 
+/*
+ * What QEMU and its source go by. Whoever goes on with the restore needs it, and cannot ask a QEMU
+ * whose main loop waits for a page.
+ */
+struct restore_terms {
+	bool preempt;			 /* there is a second channel, for what is asked for */
+	const uint64_t *host_page_bytes; /* by block, in the layout's order */
+	size_t block_count;
+};
+
 struct restore_options {
 	int64_t since_ms;      /* by monotonic_ms(): times count from there */
 	uint64_t max_rate;     /* lazy: of what is not asked for, bytes a second; 0: no limit */
 	int64_t store_wait_ms; /* lazy: a store that fails is tried again for so long; 0: 5 min */
 	void (*progress)(void *context, const struct restore_progress *p); /* may be NULL */
 	void *progress_context;
+	/* lazy: all is ready and QEMU now gets to run the guest; a failure ends it. May be NULL */
+	int (*before_run)(void *context, const struct restore_terms *terms, struct fault *f);
+	void *before_run_context;
 	/* lazy: the guest runs, after so many ms; may be NULL */
 	void (*runs)(void *context, int64_t run_ms);
 	void *runs_context;
@@ -68,6 +81,7 @@ const char *network_outcome_name(enum network_outcome o); /* "announced" */
 /* Times in ms since `since_ms`. */
 struct restore_result {
 	bool runs;
+	bool was_complete;	 /* resume: there was nothing left to send */
 	int64_t run_ms;		 /* until the guest ran */
 	int64_t total_ms;	 /* until all its memory was there */
 	int64_t first_demand_ms; /* lazy: until it asked for a page; 0: it never did */
@@ -100,8 +114,12 @@ int restore_lazy(struct checkpoint *c, struct hypervisor *h, const struct restor
 /* Whether a lazy restore lost its vmguard, and the guest waits for it. -EPERM: it did not. */
 int restore_stands_still(struct hypervisor *h, struct fault *f);
 
-/* Goes on where the vmguard that restored the guest was killed or failed. -EPERM: none did. */
-int restore_resume(struct checkpoint *c, struct hypervisor *h,
+/*
+ * Goes on where the vmguard that restored the guest was killed or failed, on the terms that it told
+ * before_run(). What comes first is sent out of band: a QEMU that waits for a page does nothing
+ * else. Where all pages were sent it only tidies up. -EPERM: no restore of this QEMU stands still.
+ */
+int restore_resume(struct checkpoint *c, struct hypervisor *h, const struct restore_terms *terms,
 		   const struct restore_options *options, struct restore_result *result,
 		   struct fault *f);
 

@@ -31,7 +31,9 @@ killed_and_resumed() {
 		lacks_pages "$name-again"
 		((i == 3)) || resume_slowly "$name-again"
 	done
-	refused 3 "$VMGUARD" snapshot --qmp "$STORY/$name-again.qmp" --store "$store" --name "$name"
+	refused 3 "$VMGUARD" snapshot --qmp "$STORY/$name-again.qmp" --store "$store" --name "$name" \
+		2>"$STORY/said"
+	grep -q "held for that: .*vmguard restore --resume" "$STORY/said" || fail "not told what to do"
 	resume "$name-again"
 	[ "$(json mode <"$STORY/$name-again.json")" = lazy ] || fail "not lazy"
 	goes_on "$name-again" "$name" "$TAKEN"
@@ -119,6 +121,20 @@ guest_is paused paused
 qmp "$STORY/paused.look" '{"execute":"cont"}' >/dev/null
 goes_on paused g1 1
 guest_kill paused
+
+step "killed when all was sent and before it tidied up: the next one does that"
+restore_slowly g1@1 whole "$store" "${machine[@]}"
+note=$(compgen -G "$STORY/run/restore-$(process_pid whole)-*[0-9]")
+cp "$note" "$STORY/note"
+fed whole
+[ ! -e "$note" ] || fail "the note was left behind"
+cp "$STORY/note" "$note"
+"$VMGUARD" restore --resume --qmp "$STORY/whole.qmp" >"$STORY/said"
+cat "$STORY/said"
+grep -q "has had all its memory already" "$STORY/said" || fail "not told what it was"
+[ ! -e "$note" ] || fail "the note was left behind"
+"$VMGUARD" snapshot --qmp "$STORY/whole.qmp" --store "$store" --name whole
+guest_kill whole
 
 step "two guests from one checkpoint at the same time"
 restore_slowly g1@1 one "$store" "${machine[@]}"

@@ -39,13 +39,6 @@ gave_up() {
 	tail -n 1 "$STORY/feeder-$1.log"
 	grep -q "stands still until vmguard restore --resume --qmp $STORY/$1.qmp: .*$2" \
 		"$STORY/feeder-$1.log" || fail "not told why, or how to go on"
-	lacks_pages "$1"
-}
-
-# gone_on_with AS: in the end, by another vmguard; it was paused all the time
-gone_on_with() {
-	resume "$1"
-	qmp "$STORY/$1.look" '{"execute":"cont"}' >/dev/null
 }
 
 # still_missing AS: it waits. QEMU itself may wait for a page, and is not asked.
@@ -91,12 +84,10 @@ fed there
 goes_on there pool 1
 guest_kill there
 
-# Who is to be gone on with is paused: a vCPU that waits for a page can hold QEMU's big lock, and then
-# no monitor answers.
 step "both are away for longer than vmguard is to wait"
 FEEDER_OPTIONS=(--store-wait 3s)
-restore_slowly web@1 here "$directory" "${machine[@]}" -S
-restore_slowly web@1 there "$pool&timeout=3" "${machine[@]}" -S
+restore_slowly web@1 here "$directory" "${machine[@]}"
+restore_slowly web@1 there "$pool&timeout=3" "${machine[@]}"
 directory_away
 ceph_signal STOP
 gave_up here "read .* of segment"
@@ -104,22 +95,20 @@ gave_up there "no answer from the Ceph cluster"
 step "nor can anybody go on without them"
 refused 1 "$VMGUARD" restore --resume --qmp "$STORY/here.qmp"
 refused 1 "$VMGUARD" restore --resume --qmp "$STORY/there.qmp"
-lacks_pages here
-lacks_pages there
 directory_back
 ceph_signal CONT
 step "they are back"
-gone_on_with here
+resume here
 goes_on here web 1
 guest_kill here
-gone_on_with there
+resume there
 goes_on there pool 1
 guest_kill there
 
 step "a damaged store: no damaged page is sent"
 FEEDER_OPTIONS=()
 cp -r "$STORY/store" "$STORY/sound"
-restore_slowly web@1 here "$directory" "${machine[@]}" -S
+restore_slowly web@1 here "$directory" "${machine[@]}"
 mapfile -t segments < <(find "$STORY/store/web" -name 'seg-*' -size +4000k)
 python3 - "${segments[@]}" <<'DAMAGE'
 import sys
@@ -147,7 +136,6 @@ process_kill new
 step "with a sound copy of it the guest goes on"
 rm -r "$STORY/store"
 mv "$STORY/sound" "$STORY/store"
-lacks_pages here
-gone_on_with here
+resume here
 goes_on here web 1
 step "done"

@@ -82,7 +82,13 @@ static pid_t qemu_pid(const struct hypervisor *h)
 	return qmp_peer_pid(qmp_of(h));
 }
 
-int hypervisor_open_qmp(const char *socket, struct hypervisor **h, struct fault *f)
+static int qemu_fd(const struct hypervisor *h)
+{
+	return qmp_fd(qmp_of(h));
+}
+
+/* Owns qmp from here, also on failure. */
+static int make(struct qmp *qmp, const char *socket, struct hypervisor **h, struct fault *f)
 {
 	static const struct hypervisor_ops ops = {
 		.name = "qemu",
@@ -91,17 +97,39 @@ int hypervisor_open_qmp(const char *socket, struct hypervisor **h, struct fault 
 		.execute_oob = qemu_execute_oob,
 		.event = qemu_event,
 		.pid = qemu_pid,
+		.fd = qemu_fd,
 	};
-	struct qmp_error e;
-	auto_free struct qemu *q = calloc(1, sizeof(*q));
+	struct qemu *q = calloc(1, sizeof(*q));
 
-	if (!q)
+	if (!q) {
+		qmp_close(qmp);
 		return fault_set(f, -ENOMEM, "out of memory");
+	}
 	q->base.ops = &ops;
+	q->qmp = qmp;
 	snprintf(q->base.where, sizeof(q->base.where), "%s", socket);
-	if (qmp_connect(socket, MONITOR_LIMIT_MS, &q->qmp, &e) < 0)
-		return fault_set(f, e.code, "%s", e.text);
-	snprintf(q->base.qemu_version, sizeof(q->base.qemu_version), "%s", qmp_version(q->qmp));
-	*h = &give(q)->base;
+	snprintf(q->base.qemu_version, sizeof(q->base.qemu_version), "%s", qmp_version(qmp));
+	*h = &q->base;
 	return 0;
+}
+
+int hypervisor_open_qmp(const char *socket, struct hypervisor **h, struct fault *f)
+{
+	struct qmp_error e;
+	struct qmp *qmp;
+
+	if (qmp_connect(socket, MONITOR_LIMIT_MS, &qmp, &e) < 0)
+		return fault_set(f, e.code, "%s", e.text);
+	return make(qmp, socket, h, f);
+}
+
+int hypervisor_adopt_qmp(int fd, const char *socket, const char *qemu_version,
+			 struct hypervisor **h, struct fault *f)
+{
+	struct qmp_error e;
+	struct qmp *qmp;
+
+	if (qmp_adopt(fd, qemu_version, &qmp, &e) < 0)
+		return fault_set(f, e.code, "%s", e.text);
+	return make(qmp, socket, h, f);
 }

@@ -199,6 +199,21 @@ int qmp_connect(const char *path, int limit_ms, struct qmp **q, struct qmp_error
 	return 0;
 }
 
+int qmp_adopt(int fd, const char *version, struct qmp **q, struct qmp_error *e)
+{
+	*q = NULL;
+	int r = qmp_connection_new(fd, q, e);
+	if (r < 0)
+		return r;
+	qmp_parser_join((*q)->parser);
+	(*q)->greeted = true;
+	(*q)->oob = true;
+	snprintf((*q)->greeting.version, sizeof((*q)->greeting.version), "%s", version);
+	/* Larger than any id of those that had the connection before: nobody sends so many. */
+	(*q)->last_id = qmp_now_ms() << 10;
+	return 0;
+}
+
 void qmp_close(struct qmp *q)
 {
 	qmp_connection_free(q);

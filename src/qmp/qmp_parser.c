@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "qmp/qmp_error.h"
 
@@ -21,6 +22,9 @@ struct qmp_parser {
 	uint64_t offset;      /* bytes taken */
 	size_t message_bytes; /* of them in the message begun, 0 between messages */
 	bool broken;
+	bool joins; /* the first line has not ended */
+	char *line; /* of it, what came */
+	size_t line_bytes;
 };
 
 struct qmp_parser *qmp_parser_new(struct qmp_sink *sink)
@@ -44,7 +48,13 @@ void qmp_parser_free(struct qmp_parser *p)
 	if (!p)
 		return;
 	json_tokener_free(p->tokener);
+	free(p->line);
 	free(p);
+}
+
+void qmp_parser_join(struct qmp_parser *p)
+{
+	p->joins = true;
 }
 
 bool qmp_parser_is_inside(const struct qmp_parser *p)
@@ -122,6 +132,44 @@ static int feed_ascii(struct qmp_parser *p, const char *bytes, size_t length, st
 	return 0;
 }
 
+/* The end of a message is no JSON: a brace too many is left, or a quote. */
+static int take_line(struct qmp_parser *p, struct qmp_error *e)
+{
+	struct json_object *message =
+		json_tokener_parse_ex(p->tokener, p->line, (int)p->line_bytes);
+	bool whole = json_tokener_get_error(p->tokener) == json_tokener_success;
+
+	for (size_t i = json_tokener_get_parse_end(p->tokener); i < p->line_bytes; i++)
+		whole = whole && is_space(p->line[i]);
+	json_tokener_reset(p->tokener);
+	p->joins = false;
+	free(p->line);
+	p->line = NULL;
+	if (whole && json_object_is_type(message, json_type_object))
+		return p->sink->take(p->sink, message, p->line_bytes, e);
+	json_object_put(message);
+	return 0;
+}
+
+static int feed_line(struct qmp_parser *p, const char *bytes, size_t length, size_t *used,
+		     struct qmp_error *e)
+{
+	const char *end = memchr(bytes, '\n', length);
+
+	*used = end ? (size_t)(end - bytes) + 1 : length;
+	if (p->line_bytes + *used > QMP_MESSAGE_BYTES)
+		return qmp_error_set(e, -EPROTO, "the first line is longer than %d MiB",
+				     QMP_MESSAGE_BYTES >> 20);
+	char *line = realloc(p->line, p->line_bytes + *used);
+	if (!line)
+		return qmp_error_set(e, -ENOMEM, "no memory for a line of the monitor");
+	memcpy(line + p->line_bytes, bytes, *used);
+	p->line = line;
+	p->line_bytes += *used;
+	p->offset += *used;
+	return end ? take_line(p, e) : 0;
+}
+
 int qmp_parser_feed(struct qmp_parser *p, const char *bytes, size_t length, struct qmp_error *e)
 {
 	size_t ascii = ascii_span(bytes, length);
@@ -129,7 +177,10 @@ int qmp_parser_feed(struct qmp_parser *p, const char *bytes, size_t length, stru
 	if (p->broken)
 		return qmp_error_set(e, -EPROTO, "the bytes before offset %" PRIu64 " were no QMP",
 				     p->offset);
-	int r = feed_ascii(p, bytes, ascii, e);
+	size_t used = 0;
+	int r = p->joins && ascii ? feed_line(p, bytes, ascii, &used, e) : 0;
+	if (r == 0)
+		r = feed_ascii(p, bytes + used, ascii - used, e);
 	if (r == 0 && ascii < length)
 		r = refuse_byte(p, bytes[ascii], "is not ASCII text", e);
 	p->broken = r < 0;

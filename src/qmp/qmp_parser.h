@@ -39,5 +39,12 @@ void qmp_parser_free(struct qmp_parser *p); /* accepts NULL */
  */
 int qmp_parser_feed(struct qmp_parser *p, const char *bytes, size_t length, struct qmp_error *e);
 
+/*
+ * Before anything is fed: somebody else read the connection until now, and maybe a part of a
+ * message. What comes up to the first line's end is a message only as a whole, and else is dropped.
+ * (QEMU ends each message with a line's end and has none within, unless it is told `pretty`.)
+ */
+void qmp_parser_join(struct qmp_parser *p);
+
 /* True between the first and the last byte of a message. */
 bool qmp_parser_is_inside(const struct qmp_parser *p);

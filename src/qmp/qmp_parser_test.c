@@ -247,8 +247,54 @@ START_TEST(reads_the_stamp_of_an_event)
 }
 END_TEST
 
-UNIT_MAIN("qmp_parser", cuts_two_messages_of_one_read, resumes_inside_escapes_and_numbers,
-	  knows_when_it_ends_inside_a_message, refuses_what_is_no_message_and_says_where,
-	  stays_broken_after_an_error, takes_a_message_of_16_mib_and_no_more,
-	  takes_deep_nesting_and_refuses_endless_nesting, tells_the_kinds_of_message_apart,
-	  reads_the_stamp_of_an_event)
+/* From byte `from` on, in pieces: what a reader who died has left. */
+static int join_in_pieces(struct tally *t, const char *text, size_t from, size_t piece)
+{
+	size_t length = strlen(text);
+	int r = 0;
+
+	*t = (struct tally){.sink = {tally_take}};
+	struct qmp_parser *p = qmp_parser_new(&t->sink);
+	qmp_parser_join(p);
+	for (size_t at = from; at < length && r == 0; at += piece)
+		r = qmp_parser_feed(p, text + at, length - at < piece ? length - at : piece,
+				    &error);
+	qmp_parser_free(p);
+	return r;
+}
+
+START_TEST(joins_at_every_byte_and_loses_only_the_message_cut)
+{
+	static const char begun[] = "{\"return\": {\"a\": {\"return\": {}, \"id\": 3}, \"b\": "
+				    "\"{\\\"event\\\": {}}\"}, "
+				    "\"list\": [{}, {\"QMP\": {}}], \"id\": 2}\r\n";
+	static const char text[] =
+		"{\"return\": {\"a\": {\"return\": {}, \"id\": 3}, \"b\": \"{\\\"event\\\": "
+		"{}}\"}, "
+		"\"list\": [{}, {\"QMP\": {}}], \"id\": 2}\r\n" STOP_EVENT RETURN_3;
+	struct tally t;
+
+	for (size_t from = 0; from < sizeof(begun); from++)
+		for (size_t piece = 1; piece < sizeof(text); piece++) {
+			ck_assert_int_eq(join_in_pieces(&t, text, from, piece), 0);
+			ck_assert_int_eq(t.messages, from ? 2 : 3);
+			ck_assert_ptr_nonnull(strstr(t.text, "{\"return\":{},\"id\":3}"));
+		}
+}
+END_TEST
+
+START_TEST(joins_only_the_first_line)
+{
+	struct tally t;
+
+	ck_assert_int_eq(join_in_pieces(&t, "rest\"}\r\n" RETURN_3 "rest\"}\r\n", 0, 1), -EPROTO);
+	ck_assert_int_eq(t.messages, 1);
+}
+END_TEST
+
+UNIT_MAIN("qmp_parser", joins_at_every_byte_and_loses_only_the_message_cut,
+	  joins_only_the_first_line, cuts_two_messages_of_one_read,
+	  resumes_inside_escapes_and_numbers, knows_when_it_ends_inside_a_message,
+	  refuses_what_is_no_message_and_says_where, stays_broken_after_an_error,
+	  takes_a_message_of_16_mib_and_no_more, takes_deep_nesting_and_refuses_endless_nesting,
+	  tells_the_kinds_of_message_apart, reads_the_stamp_of_an_event)

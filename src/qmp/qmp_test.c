@@ -392,9 +392,32 @@ START_TEST(knows_the_process_at_the_other_end)
 }
 END_TEST
 
-UNIT_MAIN("qmp", greets_and_runs_a_command_cut_at_every_byte,
-	  queues_the_events_that_come_before_a_reply, takes_an_event_of_64_kib,
-	  drops_the_oldest_events_when_nobody_asks, gives_the_class_and_the_reason_of_a_refusal,
+START_TEST(goes_on_with_a_connection_that_somebody_left)
+{
+	static const struct peer_step steps[] = {
+		{NULL, "\"paused\"}, \"id\": 1}\r\n" STATUS_2 RESUME_EVENT},
+		{"{\"exec-oob\":\"migrate-recover\"",
+		 "{\"error\": {\"class\": \"GenericError\", \"desc\": \"old\"}, \"id\": 3}\r\n"}};
+	struct qmp_command c = {.name = "migrate-recover", .flags = QMP_OOB, .limit_ms = SHORT_MS};
+	int fds[2];
+
+	pair(fds);
+	peer = (struct peer){.fd = fds[1], .steps = steps, .step_count = 2, .stays = true};
+	peer_start(&peer);
+	ck_assert_int_eq(qmp_adopt(fds[0], "10.0.2", &q, &error), 0);
+	ck_assert_str_eq(qmp_version(q), "10.0.2");
+	/* the answers to others are none to this */
+	ck_assert_int_eq(qmp_execute(q, &c, NULL, &error), -ETIMEDOUT);
+	expect_event("RESUME");
+	finish();
+	close(fds[1]);
+}
+END_TEST
+
+UNIT_MAIN("qmp", goes_on_with_a_connection_that_somebody_left,
+	  greets_and_runs_a_command_cut_at_every_byte, queues_the_events_that_come_before_a_reply,
+	  takes_an_event_of_64_kib, drops_the_oldest_events_when_nobody_asks,
+	  gives_the_class_and_the_reason_of_a_refusal,
 	  takes_an_error_without_an_id_for_the_command_that_waits,
 	  drops_the_late_reply_of_a_command_that_timed_out,
 	  names_the_command_when_qemu_goes_in_the_middle_of_a_reply,

@@ -107,9 +107,18 @@ int incoming_prepare(struct hypervisor *h, struct incoming *in, struct fault *f)
 		hypervisor_set_capability(h, postcopy, false, &ignored);
 	if (r < 0)
 		return f->code;
-	in->preempt = hypervisor_set_capability(h, preempt, true, &ignored) == 0;
-	in->ends_preempt = atoi(h->qemu_version) < 8;
+	incoming_recall(h, hypervisor_set_capability(h, preempt, true, &ignored) == 0, in);
 	return 0;
+}
+
+void incoming_recall(const struct hypervisor *h, bool with_preempt, struct incoming *in)
+{
+	*in = (struct incoming){
+		.fd = -1,
+		.preempt_fd = -1,
+		.preempt = with_preempt,
+		.ends_preempt = atoi(h->qemu_version) < 8,
+	};
 }
 
 static int connect_once(const char *path)
@@ -160,18 +169,23 @@ int incoming_connect(struct hypervisor *h, struct incoming *in, bool recover, st
 	return r;
 }
 
-void incoming_close(struct hypervisor *h, struct incoming *in)
+void incoming_leave(struct incoming *in)
 {
-	struct fault ignored;
-
 	if (in->fd >= 0)
 		close(in->fd);
 	if (in->preempt_fd >= 0)
 		close(in->preempt_fd);
 	if (in->socket[0])
 		unlink(in->socket);
+	*in = (struct incoming){.fd = -1, .preempt_fd = -1};
+}
+
+void incoming_close(struct hypervisor *h, struct incoming *in)
+{
+	struct fault ignored;
+
+	incoming_leave(in);
 	/* Left on, it would forbid the next snapshot. */
 	hypervisor_set_capability(h, preempt, false, &ignored);
 	hypervisor_set_capability(h, postcopy, false, &ignored);
-	*in = (struct incoming){.fd = -1, .preempt_fd = -1};
 }

@@ -29,5 +29,9 @@ struct incoming {
 int incoming_prepare(struct hypervisor *h, struct incoming *in, struct fault *f);
 /* Has QEMU listen, and connects. `recover`: to a QEMU whose source died. */
 int incoming_connect(struct hypervisor *h, struct incoming *in, bool recover, struct fault *f);
+/* What incoming_prepare() found, where it cannot be asked for again. */
+void incoming_recall(const struct hypervisor *h, bool preempt, struct incoming *in);
 /* Switches postcopy off, closes, removes the socket. */
 void incoming_close(struct hypervisor *h, struct incoming *in);
+/* The same for a guest that stands still: it needs postcopy, and its QEMU may not answer. */
+void incoming_leave(struct incoming *in);

@@ -20,6 +20,9 @@ enum {
 	POLL_MS = 20,
 	STORE_WAIT_MS = 300000,
 	ASK_EVERY_MS = 20,
+	RECOVER_LIMIT_MS = 10000, /* QEMU notices late that its source is dead */
+	RECOVER_POLL_MS = 50,
+	RECOVER_TRIES = 10,
 };
 
 struct lazy {
@@ -29,7 +32,7 @@ struct lazy {
 	struct restore_result *result;
 	struct incoming incoming;
 	struct page_service *service;
-	uint64_t *host_page_bytes;
+	const uint64_t *host_page_bytes;
 	int64_t started_ms;
 	bool completed, failed; /* as QEMU said */
 	bool ran;
@@ -195,6 +198,19 @@ static int open_service(struct lazy *l, bool resume, struct fault *f)
 	return page_service_open(&o, &l->service, f);
 }
 
+static int tell_terms(struct lazy *l, struct fault *f)
+{
+	const struct restore_terms terms = {
+		.preempt = l->incoming.preempt,
+		.host_page_bytes = l->host_page_bytes,
+		.block_count = checkpoint_manifest(l->checkpoint)->layout.block_count,
+	};
+
+	return l->options->before_run
+		       ? l->options->before_run(l->options->before_run_context, &terms, f)
+		       : 0;
+}
+
 static int run_guest(struct lazy *l, struct fault *f)
 {
 	auto_free uint8_t *devices = NULL;
@@ -206,19 +222,20 @@ static int run_guest(struct lazy *l, struct fault *f)
 	if (!r)
 		r = open_service(l, false, f);
 	if (!r)
+		r = tell_terms(l, f);
+	if (!r)
 		r = page_service_run(l->service, devices, bytes, f);
 	return r < 0 ? r : wait_until_it_runs(l, f);
 }
 
-/* All that can be refused while QEMU is as it was. */
-static int prepare(struct lazy *l, struct fault *f)
+/* A guest that stands still goes on needing what it has. */
+static void end(struct lazy *l, int r)
 {
-	const struct ram_layout *layout = &checkpoint_manifest(l->checkpoint)->layout;
-	int r = checkpoint_load(l->checkpoint, f);
-
-	if (!r)
-		r = incoming_host_pages(l->h, layout, &l->host_page_bytes, f);
-	return r;
+	page_service_close(l->service);
+	if (r < 0 && l->result->runs)
+		incoming_leave(&l->incoming);
+	else
+		incoming_close(l->h, &l->incoming);
 }
 
 int restore_lazy(struct checkpoint *c, struct hypervisor *h, const struct restore_options *options,
@@ -227,19 +244,22 @@ int restore_lazy(struct checkpoint *c, struct hypervisor *h, const struct restor
 	struct lazy l = {c, h, options, result, .started_ms = options->since_ms};
 
 	*result = (struct restore_result){0};
+	auto_free uint64_t *host_page_bytes = NULL;
 	int r = incoming_check(h, f);
+	/* All that can be refused while QEMU is as it was comes first. */
 	if (!r)
-		r = prepare(&l, f);
+		r = checkpoint_load(c, f);
+	if (!r)
+		r = incoming_host_pages(h, &checkpoint_manifest(c)->layout, &host_page_bytes, f);
+	l.host_page_bytes = host_page_bytes;
 	if (!r)
 		r = incoming_prepare(h, &l.incoming, f);
 	if (!r) {
 		r = run_guest(&l, f);
 		if (!r)
 			r = serve(&l, f);
-		page_service_close(l.service);
-		incoming_close(h, &l.incoming);
+		end(&l, r);
 	}
-	free(l.host_page_bytes);
 	return r < 0 ? fault_wrap(f, "restore %s", checkpoint_manifest(c)->guest) : 0;
 }
 
@@ -255,29 +275,82 @@ int restore_stands_still(struct hypervisor *h, struct fault *f)
 			 h->where, status);
 }
 
-int restore_resume(struct checkpoint *c, struct hypervisor *h,
+/* 1: it is complete; 0: it may yet stand still. */
+static int look_whether_complete(struct lazy *l, struct fault *f)
+{
+	char status[32];
+	int r = hypervisor_migration_status(l->h, status, f);
+
+	if (r < 0)
+		return r;
+	if (!strcmp(status, "completed"))
+		return 1;
+	return strcmp(status, "postcopy-active") != 0 ? restore_stands_still(l->h, f) : 0;
+}
+
+/* Out of band while that may be refused only because QEMU still believes in the old source. */
+static int try_to_recover(struct lazy *l, struct fault *f)
+{
+	int r = incoming_connect(l->h, &l->incoming, true, f);
+
+	for (int i = 1; i < RECOVER_TRIES && r == -EREMOTEIO; i++) {
+		sleep_us(RECOVER_POLL_MS * 1000);
+		r = incoming_connect(l->h, &l->incoming, true, f);
+	}
+	return r;
+}
+
+static int recover(struct lazy *l, struct fault *f)
+{
+	int64_t until = monotonic_ms() + RECOVER_LIMIT_MS;
+	struct fault look;
+	int r = try_to_recover(l, f);
+
+	while (r == -EREMOTEIO && !l->result->was_complete) {
+		int complete = look_whether_complete(l, &look);
+
+		if (complete == -EPERM)
+			*f = look;
+		if (complete < 0 || monotonic_ms() > until)
+			return f->code;
+		l->result->was_complete = complete;
+		r = complete ? 0 : try_to_recover(l, f);
+	}
+	return r;
+}
+
+static int go_on(struct lazy *l, struct fault *f)
+{
+	int r = open_service(l, true, f);
+
+	if (!r)
+		r = page_service_resume(l->service, f);
+	return r < 0 ? r : serve(l, f);
+}
+
+int restore_resume(struct checkpoint *c, struct hypervisor *h, const struct restore_terms *terms,
 		   const struct restore_options *options, struct restore_result *result,
 		   struct fault *f)
 {
-	struct lazy l = {c, h, options, result, .started_ms = options->since_ms};
+	struct lazy l = {
+		.checkpoint = c,
+		.h = h,
+		.options = options,
+		.result = result,
+		.host_page_bytes = terms->host_page_bytes,
+		.started_ms = options->since_ms,
+	};
 
 	*result = (struct restore_result){.runs = true};
-	int r = restore_stands_still(h, f);
+	incoming_recall(h, terms->preempt, &l.incoming);
+	int r = checkpoint_load(c, f);
+	if (!r && terms->block_count != checkpoint_manifest(c)->layout.block_count)
+		r = fault_set(f, -EBADMSG, "the note of its RAM blocks is of another checkpoint");
 	if (!r)
-		r = prepare(&l, f);
+		r = recover(&l, f);
 	if (!r)
-		r = incoming_prepare(h, &l.incoming, f);
-	if (!r)
-		r = incoming_connect(h, &l.incoming, true, f);
-	if (!r)
-		r = open_service(&l, true, f);
-	if (!r)
-		r = page_service_resume(l.service, f);
-	if (!r)
-		r = serve(&l, f);
-	page_service_close(l.service);
-	if (l.incoming.fd >= 0)
-		incoming_close(h, &l.incoming);
-	free(l.host_page_bytes);
+		r = result->was_complete ? hypervisor_run_state(h, result->run_state, f)
+					 : go_on(&l, f);
+	end(&l, r);
 	return r < 0 ? fault_wrap(f, "resume the restore of %s", checkpoint_manifest(c)->guest) : 0;
 }
