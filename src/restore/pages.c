@@ -15,6 +15,7 @@ enum {
 	STEP_MS = 100,
 	QUIET_US = 5000,
 	SETTLE_MS_MAX = 100,
+	REOPEN_US = 1000000,
 };
 
 /* ---- what is shared ---------------------------------------------------------------------- */
@@ -25,6 +26,20 @@ bool service_is_ending(struct page_service *s)
 	bool ending = s->ending;
 	pthread_mutex_unlock(&s->lock);
 	return ending;
+}
+
+/*
+ * QEMU 7.2 dies of a channel that is closed while its thread for urgent pages begins with it anew,
+ * some time after RESUME (postcopy_pause_ram_fast_load() in migration/ram.c then gives no file).
+ */
+static void let_qemu_reopen(struct page_service *s)
+{
+	pthread_mutex_lock(&s->lock);
+	int64_t open_us = s->resume_us ? s->resume_us + REOPEN_US : 0;
+	pthread_mutex_unlock(&s->lock);
+	int64_t now_us = clock_us(CLOCK_MONOTONIC);
+	if (now_us < open_us)
+		sleep_us(open_us - now_us);
 }
 
 void service_fail(struct page_service *s, const struct fault *f)
@@ -39,6 +54,8 @@ void service_fail(struct page_service *s, const struct fault *f)
 	pthread_cond_broadcast(&s->calm);
 	pthread_cond_broadcast(&s->step);
 	pthread_mutex_unlock(&s->lock);
+	if (s->urgent.writer)
+		let_qemu_reopen(s);
 	shutdown(s->main.fd, SHUT_RDWR);
 	if (s->urgent.writer)
 		shutdown(s->urgent.fd, SHUT_RDWR);
@@ -313,6 +330,9 @@ int page_service_resume(struct page_service *s, struct fault *f)
 	pthread_mutex_unlock(&s->lock);
 	if (!r)
 		r = start_threads(s, demand_main, DEMAND_THREADS, f);
+	pthread_mutex_lock(&s->lock);
+	s->resume_us = clock_us(CLOCK_MONOTONIC);
+	pthread_mutex_unlock(&s->lock);
 	pthread_mutex_lock(&s->main.lock);
 	if (!r)
 		r = stream_write_resume(s->main.writer, f);
