@@ -25,6 +25,10 @@ records() {
 	rados -p rbd listxattr "rbd_header.$id" | grep -c "^vmguard.writer" || true
 }
 
+watched() {
+	rbd status "rbd/$1" | grep -q "watcher="
+}
+
 export CEPH_AUTH=cephx
 ceph_up 1
 VMGUARD_TEST_STORE=$(ceph_uri)
@@ -123,4 +127,11 @@ else
 fi
 "$contract" check web
 "$contract" unprotect web || true
+
+step "removing waits for the watch of a client that died"
+mkfifo "$STORY/silence"
+process_start watcher bash -c "exec rbd watch rbd/web <>$STORY/silence"
+wait_until 30 watched web
+process_kill watcher
+"$contract" remove web
 step "done"

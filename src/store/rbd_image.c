@@ -9,10 +9,12 @@
 #include <string.h>
 
 #include "rbd_fault.h"
+#include "vmguard/clock.h"
 
 enum {
 	GROW_SEGMENTS = 256, /* an RBD image is thin, a resize takes milliseconds */
 	LOST_CLOSE_SECONDS = 1,
+	BUSY_POLL_MS = 500,
 };
 
 static int fault_of(struct rbd_call *c, int code, const char *what)
@@ -187,10 +189,25 @@ static int extend_for_progress(uint64_t offset, uint64_t total, void *argument)
 	return 0;
 }
 
+/* The watch of a client that is dead, or had lost its connection, lasts up to 30 s. */
 static int run_remove_objects(struct rbd_call *c)
 {
-	int r = rbd_remove_with_progress(c->cluster->io, c->image, extend_for_progress, c);
+	int64_t until_ms = monotonic_ms() + RBD_LOCK_WAIT_MS;
+	int r;
 
+	for (;;) {
+		r = rbd_remove_with_progress(c->cluster->io, c->image, extend_for_progress, c);
+		if (r != -EBUSY || monotonic_ms() >= until_ms)
+			break;
+		rbd_call_extend(c, rbd_limit_ms(c->timeout_seconds));
+		sleep_us(BUSY_POLL_MS * 1000);
+	}
+	if (r == -EBUSY)
+		return fault_set(&c->fault, r,
+				 "RBD image %s/%s has no checkpoints any more but stays, because "
+				 "another client has it open: rbd status %s/%s says which",
+				 c->cluster->location.pool, c->image, c->cluster->location.pool,
+				 c->image);
 	return r < 0 ? fault_of(c, r, "remove RBD image") : 0;
 }
 
