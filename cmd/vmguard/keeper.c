@@ -174,18 +174,27 @@ static bool keep_on(struct guard *g)
 	return !p[2].revents || hand_over(g);
 }
 
+/* The channel moves first: where its vmguard has no stdio, it may be one of these numbers. */
+static void keep_only(int channel)
+{
+	dup2(channel, CHANNEL_FD);
+	int null = open("/dev/null", O_RDWR);
+
+	for (int fd = 0; fd < CHANNEL_FD; fd++)
+		if (null < 0)
+			close(fd);
+		else
+			dup2(null, fd);
+	close_range(CHANNEL_FD + 1, ~0U, 0);
+}
+
 static _Noreturn void become_keeper(int channel)
 {
 	struct guard g = {.feeder_lives = true, .monitor = -1, .listener = -1};
-	int null = open("/dev/null", O_RDWR);
 
 	setsid();
 	prctl(PR_SET_NAME, "vmguard-keeper");
-	for (int fd = 0; fd < CHANNEL_FD; fd++)
-		dup2(null, fd);
-	if (channel != CHANNEL_FD)
-		dup2(channel, CHANNEL_FD);
-	close_range(CHANNEL_FD + 1, ~0U, 0);
+	keep_only(channel);
 	while (keep_on(&g))
 		;
 	let_go(&g);
@@ -223,7 +232,8 @@ static int listen_at(const char *path, int *fd, struct fault *f)
 		return f->code;
 	auto_fd int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	unlink(path);
-	if (made < 0 || bind(made, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	if (made < 0 || fchmod(made, 0600) < 0 ||
+	    bind(made, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    listen(made, BACKLOG) < 0)
 		return fault_errno(f, -errno, "listen at %s", path);
 	*fd = give_fd(&made);

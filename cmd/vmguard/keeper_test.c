@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +21,16 @@ enum { LIMIT_MS = 20000, SHORT_MS = 50 };
 static struct fault fault;
 static char folder[] = "/tmp/vmguard-keeper-XXXXXX";
 static char path[64];
-static int qemu; /* the other end of the monitor */
+static int qemu;		   /* the other end of the monitor */
+static int output = STDOUT_FILENO; /* of a vmguard; -1: it has no stdio */
+
+static void set_stdio(void)
+{
+	if (output < 0)
+		close_range(STDIN_FILENO, STDERR_FILENO, 0);
+	else
+		dup2(output, STDOUT_FILENO);
+}
 
 /* A vmguard that has a keeper and lives until its channel is closed or it is killed. */
 static pid_t begin_feeder(int monitor, int others_end)
@@ -33,6 +43,7 @@ static pid_t begin_feeder(int monitor, int others_end)
 	pid_t pid = fork();
 	if (!pid) {
 		close(others_end);
+		set_stdio();
 		if (keeper_start(&k, &fault) || keeper_guard(&k, monitor, path, &fault) ||
 		    write(ready[1], "r", 1) != 1)
 			_exit(1);
@@ -84,6 +95,15 @@ static void finish(void)
 	close(qemu);
 	unlink(path);
 	ck_assert_int_eq(rmdir(folder), 0);
+}
+
+static bool goes_away(void)
+{
+	int tries = LIMIT_MS / 10;
+
+	while (!access(path, F_OK) && tries-- > 0)
+		usleep(10000);
+	return tries > 0;
 }
 
 static struct kept_monitor take(void)
@@ -161,6 +181,57 @@ START_TEST(leaves_it_to_the_keeper_of_the_taker)
 }
 END_TEST
 
+START_TEST(keeps_nothing_else_of_its_vmguard)
+{
+	int ends[2];
+	char byte;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	output = ends[1];
+	pid_t feeder = begin();
+	output = STDOUT_FILENO;
+	close(ends[1]);
+	kill_feeder(feeder);
+	ck_assert_int_eq(read(ends[0], &byte, 1), 0); /* a script that waits for the end of it */
+	close(ends[0]);
+	struct kept_monitor m = take();
+	keeper_taken(&m);
+	close(m.fd);
+	expect_let_go();
+	finish();
+}
+END_TEST
+
+START_TEST(holds_it_for_a_vmguard_without_stdio)
+{
+	output = -1;
+	pid_t feeder = begin();
+	output = STDOUT_FILENO;
+	kill_feeder(feeder);
+	struct kept_monitor m = take();
+	keeper_taken(&m);
+	close(m.fd);
+	expect_let_go();
+	finish();
+}
+END_TEST
+
+START_TEST(is_there_for_its_own_user_alone)
+{
+	mode_t before = umask(0);
+	pid_t feeder = begin();
+	struct stat status;
+
+	umask(before);
+	ck_assert_int_eq(stat(path, &status), 0);
+	ck_assert_uint_eq(status.st_mode & 0777, 0600);
+	kill_feeder(feeder);
+	close(qemu);
+	ck_assert(goes_away());
+	ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
 START_TEST(lets_go_when_it_is_told)
 {
 	struct keeper k = {0};
@@ -186,8 +257,7 @@ START_TEST(ends_with_qemu)
 
 	kill_feeder(begin());
 	close(qemu);
-	for (int i = 0; i < LIMIT_MS / 10 && !access(path, F_OK); i++)
-		usleep(10000);
+	ck_assert(goes_away());
 	ck_assert_int_eq(keeper_take(path, LIMIT_MS, &m, &fault), -ENOENT);
 	ck_assert_int_eq(rmdir(folder), 0);
 }
@@ -195,4 +265,6 @@ END_TEST
 
 UNIT_MAIN("keeper", hands_the_monitor_over_when_its_vmguard_is_killed,
 	  gives_it_to_nobody_while_its_vmguard_lives, holds_it_on_when_the_taker_dies,
-	  leaves_it_to_the_keeper_of_the_taker, lets_go_when_it_is_told, ends_with_qemu)
+	  leaves_it_to_the_keeper_of_the_taker, keeps_nothing_else_of_its_vmguard,
+	  holds_it_for_a_vmguard_without_stdio, is_there_for_its_own_user_alone,
+	  lets_go_when_it_is_told, ends_with_qemu)

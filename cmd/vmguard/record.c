@@ -141,4 +141,6 @@ void record_remove(const struct holder *qemu)
 
 	if (!path_of(qemu, path, &ignored))
 		unlink(path);
+	if (!record_monitor_path(qemu, path, &ignored)) /* of a keeper that was killed */
+		unlink(path);
 }
