@@ -116,8 +116,9 @@ int restore_stands_still(struct hypervisor *h, struct fault *f);
 
 /*
  * Goes on where the vmguard that restored the guest was killed or failed, on the terms that it told
- * before_run(). What comes first is sent out of band: a QEMU that waits for a page does nothing
- * else. Where all pages were sent it only tidies up. -EPERM: no restore of this QEMU stands still.
+ * before_run(). It asks QEMU for nothing but out of band until all pages are there, as one that
+ * waits for a page does nothing else: also the clock and the network come then. Where all pages
+ * were sent it only tidies up. -EPERM: no restore of this QEMU stands still.
  */
 int restore_resume(struct checkpoint *c, struct hypervisor *h, const struct restore_terms *terms,
 		   const struct restore_options *options, struct restore_result *result,

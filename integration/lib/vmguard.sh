@@ -78,6 +78,23 @@ resume() {
 		fail "$1 cannot be gone on with"
 }
 
+# pages_damage NAME: a byte of every fourth page that the directory $STORY/store has of it
+pages_damage() {
+	local segments
+	mapfile -t segments < <(find "$STORY/store/$1" -name 'seg-*' -size +4000k)
+	python3 - "${segments[@]}" <<'DAMAGE'
+import sys
+for name in sys.argv[1:]:
+    with open(name, "r+b") as file:
+        end = file.seek(0, 2)
+        for offset in range(1000, end - 4096, 16384):
+            file.seek(offset)
+            byte = file.read(1)[0]
+            file.seek(offset)
+            file.write(bytes([byte ^ 255]))
+DAMAGE
+}
+
 # fed AS: the feeder has come to its end, and that is a good one
 fed() {
 	wait_until 300 process_gone "feeder-$1"

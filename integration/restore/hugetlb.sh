@@ -96,6 +96,30 @@ killed_often() {
 	step "$((2 * $1)) times gone on with, $silent times QEMU answered nobody else"
 }
 
+# in_vain COUNT ARGUMENT…: so often such a guest is gone on with from a damaged store; then from a
+# sound one. QEMU keeps eight commands that it does not come to, and then reads no more.
+in_vain() {
+	local i
+	step "a damaged store, $1 times gone on with in vain, and then a sound one"
+	wait_until 60 huge_pages_free
+	RATE=1M restore_slowly busy@1 again "$store" "${@:2}" -S
+	process_kill feeder-again
+	qmp "$STORY/again.look" '{"execute":"cont"}' --seconds 3 >/dev/null 2>&1 || true
+	sleep 1 # until a vCPU needs a page
+	! answers again || step "QEMU answers others too"
+	cp -r "$STORY/store" "$STORY/sound"
+	pages_damage busy
+	for ((i = 0; i < $1; i++)); do
+		refused 1 "$VMGUARD" restore --resume --qmp "$STORY/again.qmp" 2>"$STORY/said"
+		grep -q "is damaged" "$STORY/said" || fail "not told what is damaged: $(<"$STORY/said")"
+	done
+	rm -r "$STORY/store"
+	mv "$STORY/sound" "$STORY/store"
+	resume again
+	goes_on again busy 1
+	guest_kill again
+}
+
 ROUND=0
 SEED=${SEED:-$RANDOM}
 RANDOM=$SEED
@@ -126,4 +150,5 @@ wait_until 120 linux_reached busy 2
 snapshot busy "$store"
 guest_kill busy
 killed_often "${KILLS:-3}" "${machine[@]}"
+in_vain 10 "${machine[@]}"
 step "done"

@@ -115,13 +115,19 @@ give_up_waiting() {
 	((!RUNS)) || LEFT=paused SILENT=$((SILENT + 1))
 }
 
-# The feeder is killed; whatever it has left, somebody feeds the guest again, or it has all.
+# The guest, since its QEMU began; it may have before vmguard came to say so.
+has_run() {
+	grep -q "runs after" "$STORY/feeder.log" || [ -s "$STORY/$AS.serial" ]
+}
+
+# The feeder is killed; whatever it has left, somebody feeds the guest again, or it has all. A guest
+# that has run has done things, and is not begun again.
 one_kill() {
 	wait_for_a_moment
 	process_alive feeder || return 0
 	process_kill feeder
 	KILLS=$((KILLS + 1))
-	! grep -q "runs after" "$STORY/feeder.log" || RUNS=1
+	! has_run || RUNS=1
 	within 4 is_settled || give_up_waiting
 	case $LEFT in
 	paused)
@@ -130,6 +136,7 @@ one_kill() {
 		;;
 	whole) feeder --resume ;; # to tidy up, if that was not done
 	dead)
+		((!RUNS)) || fail "restore $DONE of SEED=$SEED: a guest that ran is lost"
 		AGAIN=$((AGAIN + 1))
 		guest_kill "$AS"
 		begin

@@ -109,18 +109,7 @@ step "a damaged store: no damaged page is sent"
 FEEDER_OPTIONS=()
 cp -r "$STORY/store" "$STORY/sound"
 restore_slowly web@1 here "$directory" "${machine[@]}"
-mapfile -t segments < <(find "$STORY/store/web" -name 'seg-*' -size +4000k)
-python3 - "${segments[@]}" <<'DAMAGE'
-import sys
-for name in sys.argv[1:]:
-    with open(name, "r+b") as file:
-        end = file.seek(0, 2)
-        for offset in range(1000, end - 4096, 16384): # a byte of every fourth page
-            file.seek(offset)
-            byte = file.read(1)[0]
-            file.seek(offset)
-            file.write(bytes([byte ^ 255]))
-DAMAGE
+pages_damage web
 damage="page .*+0x[0-9a-f]* in segment .*(web/seg-.*) is damaged"
 gave_up here "$damage"
 refused 1 "$VMGUARD" restore --resume --qmp "$STORY/here.qmp" 2>"$STORY/said"

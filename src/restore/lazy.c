@@ -162,20 +162,26 @@ static int wait_until_completed(struct lazy *l, struct fault *f)
 
 static int serve(struct lazy *l, struct fault *f)
 {
+	watch_until_all_is_sent(l);
+	keep_figures(l);
+	int r = page_service_finish(give(l->service), f);
+	if (!r)
+		r = wait_until_completed(l, f);
+	if (!r)
+		r = hypervisor_run_state(l->h, l->result->run_state, f);
+	l->result->total_ms = monotonic_ms() - l->started_ms;
+	return r;
+}
+
+static int serve_and_tell(struct lazy *l, struct fault *f)
+{
 	struct afterwards_work afterwards;
 	int r = page_service_push(l->service, f);
 
 	if (r < 0)
 		return r;
 	afterwards_begin(&afterwards, l->h, l->options, &l->result->afterwards);
-	watch_until_all_is_sent(l);
-	keep_figures(l);
-	r = page_service_finish(give(l->service), f);
-	if (!r)
-		r = wait_until_completed(l, f);
-	if (!r)
-		r = hypervisor_run_state(l->h, l->result->run_state, f);
-	l->result->total_ms = monotonic_ms() - l->started_ms;
+	r = serve(l, f);
 	afterwards_end(&afterwards);
 	return r;
 }
@@ -257,7 +263,7 @@ int restore_lazy(struct checkpoint *c, struct hypervisor *h, const struct restor
 	if (!r) {
 		r = run_guest(&l, f);
 		if (!r)
-			r = serve(&l, f);
+			r = serve_and_tell(&l, f);
 		end(&l, r);
 	}
 	return r < 0 ? fault_wrap(f, "restore %s", checkpoint_manifest(c)->guest) : 0;
@@ -319,13 +325,24 @@ static int recover(struct lazy *l, struct fault *f)
 	return r;
 }
 
+/*
+ * A QEMU that waits for a page leaves what is asked in band unanswered, and with eight of these
+ * (QMP_REQ_QUEUE_LEN_MAX in monitor/monitor.h) it reads nothing more, not even what is out of band.
+ * Going on may fail any number of times, so it asks when all pages are there.
+ */
 static int go_on(struct lazy *l, struct fault *f)
 {
 	int r = open_service(l, true, f);
 
 	if (!r)
 		r = page_service_resume(l->service, f);
-	return r < 0 ? r : serve(l, f);
+	if (!r)
+		r = page_service_push(l->service, f);
+	if (!r)
+		r = serve(l, f);
+	if (!r)
+		afterwards_do(l->h, l->options, &l->result->afterwards);
+	return r;
 }
 
 int restore_resume(struct checkpoint *c, struct hypervisor *h, const struct restore_terms *terms,
