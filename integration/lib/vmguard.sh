@@ -60,9 +60,17 @@ restore_slowly() {
 	wait_until 60 grep -q "runs after" "$STORY/feeder-$as.log"
 }
 
+# A QEMU that itself waits for a page answers nobody.
+lacks_pages_now() {
+	local status
+	status=$(qmp "$STORY/$1.look" '{"execute":"query-migrate"}' --seconds 3 2>/dev/null |
+		json status 2>/dev/null) || return 0
+	[ "$status" = postcopy-paused ]
+}
+
 # lacks_pages AS: its pages come no more
 lacks_pages() {
-	wait_until 60 migration_is "$1" postcopy-paused
+	wait_until 60 lacks_pages_now "$1"
 }
 
 # resume_slowly AS
