@@ -46,7 +46,7 @@ struct restore_options {
 	/* lazy: all is ready and QEMU now gets to run the guest; a failure ends it. May be NULL */
 	int (*before_run)(void *context, const struct restore_terms *terms, struct fault *f);
 	void *before_run_context;
-	/* lazy: the guest runs, after so many ms; may be NULL */
+	/* lazy: the guest runs, or runs again, after so many ms; may be NULL */
 	void (*runs)(void *context, int64_t run_ms);
 	void *runs_context;
 	bool keep_clock;	  /* the guest's clock is left as it is */

@@ -336,6 +336,8 @@ static int go_on(struct lazy *l, struct fault *f)
 
 	if (!r)
 		r = page_service_resume(l->service, f);
+	if (!r && l->options->runs)
+		l->options->runs(l->options->runs_context, monotonic_ms() - l->started_ms);
 	if (!r)
 		r = page_service_push(l->service, f);
 	if (!r)

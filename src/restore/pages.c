@@ -30,12 +30,13 @@ bool service_is_ending(struct page_service *s)
 
 /*
  * QEMU 7.2 dies of a channel that is closed while its thread for urgent pages begins with it anew,
- * some time after RESUME (postcopy_pause_ram_fast_load() in migration/ram.c then gives no file).
+ * some time after it has resumed (postcopy_pause_ram_fast_load() in migration/ram.c then gives no
+ * file).
  */
 static void let_qemu_reopen(struct page_service *s)
 {
 	pthread_mutex_lock(&s->lock);
-	int64_t open_us = s->resume_us ? s->resume_us + REOPEN_US : 0;
+	int64_t open_us = s->resumed ? s->resumed_us + REOPEN_US : 0;
 	pthread_mutex_unlock(&s->lock);
 	int64_t now_us = clock_us(CLOCK_MONOTONIC);
 	if (now_us < open_us)
@@ -130,6 +131,7 @@ static int take_resumed(struct return_path_sink *sink, struct fault *f)
 	(void)f;
 	pthread_mutex_lock(&s->lock);
 	s->resumed = true;
+	s->resumed_us = clock_us(CLOCK_MONOTONIC);
 	pthread_cond_broadcast(&s->step);
 	pthread_mutex_unlock(&s->lock);
 	return 0;
@@ -320,6 +322,10 @@ static bool is_resumed(const struct page_service *s)
 	return s->resumed;
 }
 
+/*
+ * Nothing is sent before QEMU has resumed, so that nothing can fail before: a QEMU older than 8.2
+ * dies of a channel that ends while it recovers (it does not go back from there to paused).
+ */
 int page_service_resume(struct page_service *s, struct fault *f)
 {
 	int r = stream_write_ask_received(s->main.writer, f);
@@ -327,11 +333,6 @@ int page_service_resume(struct page_service *s, struct fault *f)
 	pthread_mutex_lock(&s->lock);
 	if (!r)
 		r = wait_until(s, has_all_bitmaps, END_LIMIT_MS, "said which pages it has", f);
-	pthread_mutex_unlock(&s->lock);
-	if (!r)
-		r = start_threads(s, demand_main, DEMAND_THREADS, f);
-	pthread_mutex_lock(&s->lock);
-	s->resume_us = clock_us(CLOCK_MONOTONIC);
 	pthread_mutex_unlock(&s->lock);
 	pthread_mutex_lock(&s->main.lock);
 	if (!r)
@@ -341,7 +342,7 @@ int page_service_resume(struct page_service *s, struct fault *f)
 	if (!r)
 		r = wait_until(s, is_resumed, END_LIMIT_MS, "resumed", f);
 	pthread_mutex_unlock(&s->lock);
-	return r;
+	return r < 0 ? r : start_threads(s, demand_main, DEMAND_THREADS, f);
 }
 
 void page_service_figures(struct page_service *s, struct page_figures *figures)

@@ -54,8 +54,8 @@ struct page_service {
 	int result;	   /* of the first failure */
 	struct fault failure;
 	bool shut;
-	int64_t resume_us; /* when QEMU was told to go on; 0: it was not */
 	bool resumed;
+	int64_t resumed_us; /* when it did */
 	size_t blocks_received;
 	int64_t first_demand_ms;
 	struct latency latency;
