@@ -129,9 +129,10 @@ fi
 "$contract" unprotect web || true
 
 step "removing waits for the watch of a client that died"
+"$contract" measure gone
 mkfifo "$STORY/silence"
-process_start watcher bash -c "exec rbd watch rbd/web <>$STORY/silence"
-wait_until 30 watched web
+process_start watcher bash -c "exec rbd watch rbd/gone <>$STORY/silence"
+wait_until 30 watched gone
 process_kill watcher
-"$contract" remove web
+"$contract" remove gone
 step "done"
