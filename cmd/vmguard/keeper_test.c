@@ -114,6 +114,21 @@ static struct kept_monitor take(void)
 	return m;
 }
 
+static void end_as_taker(struct kept_monitor *m)
+{
+	keeper_taken(m);
+	close(m->fd);
+	expect_let_go();
+	finish();
+}
+
+static void take_and_finish(void)
+{
+	struct kept_monitor m = take();
+
+	end_as_taker(&m);
+}
+
 START_TEST(hands_the_monitor_over_when_its_vmguard_is_killed)
 {
 	pid_t feeder = begin();
@@ -140,11 +155,7 @@ START_TEST(gives_it_to_nobody_while_its_vmguard_lives)
 	ck_assert_int_eq(keeper_take(path, SHORT_MS, &m, &fault), -EBUSY);
 	kill_feeder(feeder);
 	/* the one who gave up waiting did not take it along */
-	m = take();
-	keeper_taken(&m);
-	close(m.fd);
-	expect_let_go();
-	finish();
+	take_and_finish();
 }
 END_TEST
 
@@ -157,10 +168,7 @@ START_TEST(holds_it_on_when_the_taker_dies)
 	close(m.keeper);
 	m = take();
 	ck_assert(is_held());
-	keeper_taken(&m);
-	close(m.fd);
-	expect_let_go();
-	finish();
+	end_as_taker(&m);
 }
 END_TEST
 
@@ -173,11 +181,7 @@ START_TEST(leaves_it_to_the_keeper_of_the_taker)
 	close(m.keeper); /* without a word */
 	close(m.fd);
 	kill_feeder(next);
-	m = take();
-	keeper_taken(&m);
-	close(m.fd);
-	expect_let_go();
-	finish();
+	take_and_finish();
 }
 END_TEST
 
@@ -194,11 +198,7 @@ START_TEST(keeps_nothing_else_of_its_vmguard)
 	kill_feeder(feeder);
 	ck_assert_int_eq(read(ends[0], &byte, 1), 0); /* a script that waits for the end of it */
 	close(ends[0]);
-	struct kept_monitor m = take();
-	keeper_taken(&m);
-	close(m.fd);
-	expect_let_go();
-	finish();
+	take_and_finish();
 }
 END_TEST
 
@@ -208,11 +208,7 @@ START_TEST(holds_it_for_a_vmguard_without_stdio)
 	pid_t feeder = begin();
 	output = STDOUT_FILENO;
 	kill_feeder(feeder);
-	struct kept_monitor m = take();
-	keeper_taken(&m);
-	close(m.fd);
-	expect_let_go();
-	finish();
+	take_and_finish();
 }
 END_TEST
 
