@@ -47,7 +47,7 @@ where=$(sed -nE 's/^web@.: page (pc.ram\+0x[0-9a-f]+) .*/\1/p' "$STORY/said" | h
 
 step "restore and export refuse it with its address"
 guest_command gone "${machine[@]}"
-refused 1 "$VMGUARD" restore --store "$store" "$target" -- "${GUEST_COMMAND[@]}" 2>"$STORY/said"
+refused 1 "$VMGUARD" restore --store "$store" "$target" --mode full -- "${GUEST_COMMAND[@]}" 2>"$STORY/said"
 cat "$STORY/said"
 grep -qF "$where" "$STORY/said" || fail "not $where"
 refused 1 "$VMGUARD" export --store "$store" "$target" "$STORY/refused.stream"
