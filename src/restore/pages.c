@@ -36,7 +36,7 @@ bool service_is_ending(struct page_service *s)
 static void let_qemu_reopen(struct page_service *s)
 {
 	pthread_mutex_lock(&s->lock);
-	int64_t open_us = s->resumed ? s->resumed_us + REOPEN_US : 0;
+	int64_t open_us = s->resumed && !s->shut ? s->resumed_us + REOPEN_US : 0;
 	pthread_mutex_unlock(&s->lock);
 	int64_t now_us = clock_us(CLOCK_MONOTONIC);
 	if (now_us < open_us)
