@@ -4,15 +4,15 @@
 # Gets what the project and its tests need from Debian, and nothing from elsewhere:
 #
 #	fetch.sh packages [--build-only]   installs missing packages (needs root only then)
-#	fetch.sh kernel [DIR]              the guest kernel: DIR/vmlinuz
+#	fetch.sh kernel [DIR]              the guest kernel and the modules that guests load:
+#	                                   DIR/vmlinuz, DIR/modules/*.ko
 #	fetch.sh qemu10 [DIR]              QEMU 10.0 from bookworm-backports: DIR/qemu-system-x86_64
-#	fetch.sh agent [DIR]               the guest agent, and a kernel with the modules it needs:
-#	                                   DIR/qemu-ga, DIR/vmlinuz, DIR/modules/*.ko
-#	fetch.sh bench [DIR]               libvirt, which bench/peers compares with: DIR/usr
+#	fetch.sh agent [DIR]               the guest agent: DIR/qemu-ga
+#	fetch.sh libvirt [DIR]             libvirt: DIR/usr
 #
-# Without arguments: all but the last. The kernels, QEMU 10.0, the agent and libvirt are unpacked
-# into DIR (build/fetched/… by default), never installed; apt's lists for them are private too.
-# What is there already is left alone, so a second run needs no network.
+# Without arguments: all. The kernel, QEMU 10.0, the agent and libvirt are unpacked into DIR
+# (build/fetched/… by default), never installed; apt's lists for them are private too. What is
+# there already is left alone, so a second run needs no network.
 set -euo pipefail
 
 fetched=$(cd "$(dirname "$0")/.." && pwd)/build/fetched
@@ -26,9 +26,11 @@ test_packages=(clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellch
 	ceph-mon ceph-osd ceph-mgr ceph-common socat strace procps iproute2)
 qemu10_packages=("qemu-system-x86/$release-backports" "qemu-system-common/$release-backports"
 	"qemu-system-data/$release-backports" "qemu-utils/$release-backports"
-	"qemu-block-extra/$release-backports" "seabios/$release-backports" ipxe-qemu)
-bench_packages=(libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libvirt0 libyajl2
-	libpcap0.8)
+	"qemu-block-extra/$release-backports" "qemu-system-modules-opengl/$release-backports"
+	"qemu-system-modules-spice/$release-backports" "seabios/$release-backports" ipxe-qemu)
+# Disks on RBD need nothing more: QEMU itself opens them (qemu-block-extra).
+libvirt_packages=(libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libvirt0 libyajl2
+	libpcap0.8 libssh-4)
 
 fail() {
 	echo "fetch.sh: $*" >&2
@@ -128,24 +130,28 @@ kernel_package() {
 	echo "$package"
 }
 
+# Modules fit only the kernel of their own package, so they come along. ext4 is built in.
 kernel() {
 	local dir package
 	dir=$(realpath -m "$1")
-	[ ! -e "$dir/vmlinuz" ] || return 0
+	[ ! -e "$dir/modules" ] || return 0
 	echo "fetching the guest kernel"
 	begin "$dir"
 	package=$(kernel_package)
 	unpack "$state" "$new/package" "$package"
 	mv "$new"/package/boot/vmlinuz-* "$new/vmlinuz"
+	mkdir "$new/modules"
+	find "$new/package" -name 'virtio*.ko' -exec mv -t "$new/modules" {} +
 	rm -rf "$new/package"
 	finish "$dir"
 }
 
-# The wrapper keeps QEMU 10.0 away from the modules and the firmware of the installed QEMU.
+# The wrapper keeps QEMU 10.0 away from the modules and the firmware of the installed QEMU. For a
+# module that it lacks it would still look there, and abort: libvirt asks for all of them.
 qemu10() {
 	local dir
 	dir=$(realpath -m "$1")
-	[ ! -e "$dir/qemu-system-x86_64" ] || return 0
+	[ ! -e "$dir/usr/lib/x86_64-linux-gnu/qemu/ui-opengl.so" ] || return 0
 	echo "fetching QEMU 10.0"
 	begin "$dir"
 	unpack "$state" "$new" "${qemu10_packages[@]}"
@@ -163,31 +169,28 @@ WRAPPER
 	finish "$dir"
 }
 
-# Modules fit only the kernel of their own package, so that comes along.
 agent() {
-	local dir package
+	local dir
 	dir=$(realpath -m "$1")
 	[ ! -e "$dir/qemu-ga" ] || return 0
 	echo "fetching the guest agent"
 	begin "$dir"
-	package=$(kernel_package)
-	unpack "$state" "$new/package" "$package" qemu-guest-agent
-	mkdir "$new/modules"
-	mv "$new"/package/boot/vmlinuz-* "$new/vmlinuz"
-	find "$new/package" -name 'virtio*.ko' -exec mv -t "$new/modules" {} +
+	unpack "$state" "$new/package" qemu-guest-agent
 	mv "$new/package/usr/sbin/qemu-ga" "$new/qemu-ga"
 	rm -rf "$new/package"
 	finish "$dir"
 }
 
-# bench/libvirt.sh lays DIR/usr over /usr in a mount namespace of its own.
-bench() {
+# lib/libvirt.sh lays DIR/usr over /usr in mount namespaces of its own.
+libvirt() {
 	local dir
 	dir=$(realpath -m "$1")
 	[ ! -e "$dir/usr/sbin/libvirtd" ] || return 0
 	echo "fetching libvirt"
 	begin "$dir"
-	unpack "$state" "$new" "${bench_packages[@]}"
+	unpack "$state" "$new" "${libvirt_packages[@]}"
+	LD_LIBRARY_PATH=$new/usr/lib/x86_64-linux-gnu "$new/usr/sbin/libvirtd" --version >/dev/null ||
+		fail "libvirt does not run here: fetch.sh packages installs the libraries it needs"
 	finish "$dir"
 }
 
@@ -196,12 +199,13 @@ packages) packages "${2:-}" ;;
 kernel) kernel "${2:-$fetched/kernel}" ;;
 qemu10) qemu10 "${2:-$fetched/qemu10}" ;;
 agent) agent "${2:-$fetched/agent}" ;;
-bench) bench "${2:-$fetched/libvirt}" ;;
+libvirt) libvirt "${2:-$fetched/libvirt}" ;;
 all)
 	packages --for-tests
 	kernel "$fetched/kernel"
 	qemu10 "$fetched/qemu10"
 	agent "$fetched/agent"
+	libvirt "$fetched/libvirt"
 	;;
 *) fail "$1? The header of this file says how to call it" ;;
 esac

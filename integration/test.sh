@@ -110,12 +110,14 @@ test_with() {
 
 main() {
 	local story_options=("-Dkernel=$top/build/fetched/kernel/vmlinuz"
-		"-Dqemu10=$top/build/fetched/qemu10" "-Dagent=$top/build/fetched/agent")
+		"-Dqemu10=$top/build/fetched/qemu10" "-Dagent=$top/build/fetched/agent"
+		"-Dlibvirt=$top/build/fetched/libvirt")
 	part packages "$here/fetch.sh" packages --for-tests
 	if ((${#stories[@]})) || [[ " ${suites[*]} " == *" integration "* ]]; then
 		part "guest kernel" "$here/fetch.sh" kernel
 		part "QEMU 10.0" "$here/fetch.sh" qemu10
 		part "guest agent" "$here/fetch.sh" agent
+		part libvirt "$here/fetch.sh" libvirt
 	fi
 	# The words of wanted are meant to be split.
 	# shellcheck disable=SC2046

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Packs the Linux guest with a guest agent beside its program: agent.sh FILE INITRAMFS DIR
-# INITRAMFS is the guest without it (initramfs.sh), DIR what fetch.sh agent got. The kernel takes
-# one archive after the other; this one brings an init that replaces the first one's.
+# Packs the Linux guest with a guest agent beside its program: agent.sh FILE INITRAMFS AGENT MODULES
+# INITRAMFS is the guest without it (initramfs.sh), AGENT the program qemu-ga, MODULES the folder
+# with the kernel's modules. The kernel takes one archive after the other; this one brings an init
+# that replaces the first one's.
 #
 # The guest prints its clock, in seconds since 1970, on its second serial port. AGENT=hangs on the
 # kernel's command line, before "--": the agent has the channel open and never answers.
@@ -11,13 +12,14 @@ set -euo pipefail
 
 file=$(realpath "$1")
 base=$(realpath "$2")
-dir=$(realpath "$3")
+agent=$3
+modules=$4
 
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 mkdir -p "$tree"/{sbin,modules,var/run}
-cp "$dir/qemu-ga" "$tree/sbin/qemu-ga"
-cp "$dir"/modules/*.ko "$tree/modules"
+cp "$agent" "$tree/sbin/qemu-ga"
+cp "$modules"/*.ko "$tree/modules"
 ln -s /bin/busybox "$tree/sbin/hwclock" # without it the agent sets no time
 cat >"$tree/init" <<'INIT'
 #!/bin/busybox sh

@@ -14,7 +14,7 @@
  *
  * On the console:
  *	selfcheck pages P threads T                   once, after the first writing
- *	tick N writes W pages P ok gap G              every second; G: see turn_timed
+ *	tick N writes W pages P ok gap G              every second; G: see judge.c
  *	verify N pages P ok                           a full pass: every VERIFY ticks, or on the
  *	                                              letter v from the console
  *	BAD …                                         a wrong page; the guest powers off
@@ -24,25 +24,18 @@
  * hot= (MiB that are written over and over, the rest stays as first written; 0: all),
  * verify= (ticks between full passes, 0: only when asked).
  */
+#include "judge.h"
+
 #include <linux/mempolicy.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/reboot.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PAGE_BYTES 4096
 #define PAGE_WORDS (PAGE_BYTES / sizeof(uint64_t))
-#define NS_PER_SECOND 1000000000LL
 #define THREADS_MAX 64
 /* Every so many versions a page is all zero: snapshots treat such pages differently. */
 #define ZERO_EVERY 16
@@ -55,9 +48,8 @@ struct writer {
 	uint64_t end;
 	uint64_t next; /* of the pages taken in order */
 	uint64_t random;
-	int64_t last_turn_ns;
+	struct turns turns;
 	_Atomic uint64_t writes;
-	_Atomic int64_t gap_ns;	   /* greatest since the main loop took it */
 	_Atomic uint64_t verified; /* the last full pass done */
 };
 
@@ -76,36 +68,6 @@ static uint64_t pages;
 static struct writer writers[THREADS_MAX];
 static _Atomic uint64_t pass_wanted;
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * NS_PER_SECOND + t.tv_nsec;
-}
-
-/* One write, so that lines of several threads do not mix. */
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
-{
-	char line[200];
-	va_list args;
-	int length;
-
-	va_start(args, format);
-	length = vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	if (write(STDOUT_FILENO, line, (size_t)length) != length)
-		abort();
-}
-
-static void power_off(void)
-{
-	fsync(STDOUT_FILENO);
-	reboot(RB_POWER_OFF);
-	for (;;)
-		pause();
-}
-
 static uint64_t word_of(uint64_t page, uint32_t version, uint64_t word)
 {
 	if (version % ZERO_EVERY == 0)
@@ -122,9 +84,8 @@ static void page_verify(uint64_t page)
 	for (uint64_t i = 0; i < PAGE_WORDS; i++) {
 		if (words[i] == word_of(page, version, i))
 			continue;
-		say("BAD page %llu expected %u: word %llu is %#llx\n", (unsigned long long)page,
-		    version, (unsigned long long)i, (unsigned long long)words[i]);
-		power_off();
+		bad("page %llu expected %u: word %llu is %#llx", (unsigned long long)page, version,
+		    (unsigned long long)i, (unsigned long long)words[i]);
 	}
 }
 
@@ -146,60 +107,25 @@ static void writer_verify(struct writer *w)
 		page_verify(page);
 		sum += versions[page];
 	}
-	if (sum == w->writes)
-		return;
-	say("BAD page %llu expected %llu: the versions from here add up to %llu\n",
-	    (unsigned long long)w->first, (unsigned long long)w->writes, (unsigned long long)sum);
-	power_off();
+	if (sum != w->writes)
+		bad("page %llu expected %llu: the versions from here add up to %llu",
+		    (unsigned long long)w->first, (unsigned long long)w->writes,
+		    (unsigned long long)sum);
 }
 
 static uint64_t writer_pick(struct writer *w)
 {
-	uint64_t x = w->random;
-
 	if (w->writes % 2 == 0) {
 		w->next = w->next + 1 < w->hot ? w->next + 1 : w->first;
 		return w->next;
 	}
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	w->random = x;
-	return w->first + x % (w->hot - w->first);
-}
-
-/*
- * The time from one turn of a writer to its next is time in which its vCPU did not run it:
- * a stall on a write fault is seen here. The guest's clock stands still while the whole
- * machine is stopped, so that pause is not.
- */
-static void turn_timed(struct writer *w)
-{
-	int64_t now = now_ns();
-	int64_t gap = now - w->last_turn_ns;
-
-	if (gap > w->gap_ns)
-		w->gap_ns = gap;
-	w->last_turn_ns = now;
-}
-
-/* Sleeps where the writer is ahead of its rate; does not count as a gap. */
-static void turn_paced(struct writer *w, int64_t start_ns, uint64_t turns)
-{
-	int64_t due = start_ns + (int64_t)(turns * (uint64_t)NS_PER_SECOND / options.rate);
-	struct timespec t = {.tv_sec = due / NS_PER_SECOND, .tv_nsec = due % NS_PER_SECOND};
-
-	if (due < now_ns() + 1000000)
-		return;
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-	w->last_turn_ns = now_ns();
+	return w->first + random_next(&w->random) % (w->hot - w->first);
 }
 
 static void *writer_run(void *arg)
 {
 	struct writer *w = arg;
 	cpu_set_t cpus;
-	int64_t start;
 
 	CPU_ZERO(&cpus);
 	CPU_SET(w->cpu, &cpus);
@@ -208,22 +134,20 @@ static void *writer_run(void *arg)
 		page_write(page);
 	w->verified = 1;
 
-	start = w->last_turn_ns = now_ns();
-	for (uint64_t turns = 1;; turns++) {
+	turns_begin(&w->turns, options.rate);
+	for (;;) {
 		uint64_t page = writer_pick(w);
 		uint64_t wanted = pass_wanted;
 
 		page_verify(page);
 		page_write(page);
 		w->writes++;
-		turn_timed(w);
-		if (options.rate)
-			turn_paced(w, start, turns);
+		turns_next(&w->turns);
 		if (wanted == w->verified)
 			continue;
 		writer_verify(w);
 		w->verified = wanted;
-		w->last_turn_ns = now_ns();
+		turns_resume(&w->turns);
 	}
 	return NULL;
 }
@@ -250,47 +174,32 @@ static void writers_start(void)
 		w->end = pages * (i + 1) / options.threads;
 		w->hot = hot && hot < w->end - w->first ? w->first + hot : w->end;
 		w->random = 0x2545f4914f6cdd1dULL + i;
-		if (pthread_create(&w->thread, NULL, writer_run, w)) {
-			say("BAD no thread %llu\n", (unsigned long long)i);
-			power_off();
-		}
+		if (pthread_create(&w->thread, NULL, writer_run, w))
+			bad("no thread %llu", (unsigned long long)i);
 	}
 	wait_for_writers(1);
 }
 
-static void *allocate(size_t bytes)
+/* Memory that is spread over the nodes. */
+static void *allocate_spread(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = allocate(bytes);
 	unsigned long nodes = (1UL << options.nodes) - 1;
 
-	if (p == MAP_FAILED ||
-	    (nodes && syscall(SYS_mbind, p, bytes, MPOL_INTERLEAVE, &nodes, 64UL, 0UL))) {
-		say("BAD no memory: %zu bytes on %llu nodes\n", bytes,
-		    (unsigned long long)options.nodes);
-		power_off();
-	}
+	if (nodes && syscall(SYS_mbind, p, bytes, MPOL_INTERLEAVE, &nodes, 64UL, 0UL))
+		bad("no memory on %llu nodes", (unsigned long long)options.nodes);
 	return p;
 }
 
 static void options_read(int argc, char **argv)
 {
-	const struct {
-		const char *name;
-		uint64_t *value;
-	} names[] = {{"mib=", &options.mib},	 {"threads=", &options.threads},
-		     {"nodes=", &options.nodes}, {"rate=", &options.rate},
-		     {"hot=", &options.hot},	 {"verify=", &options.verify}};
+	const struct word words[] = {{"mib=", &options.mib},	 {"threads=", &options.threads},
+				     {"nodes=", &options.nodes}, {"rate=", &options.rate},
+				     {"hot=", &options.hot},	 {"verify=", &options.verify}};
 
-	for (int i = 1; i < argc; i++)
-		for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++)
-			if (!strncmp(argv[i], names[n].name, strlen(names[n].name)))
-				*names[n].value =
-					strtoull(argv[i] + strlen(names[n].name), NULL, 10);
-	if (!options.mib || !options.threads || options.threads > THREADS_MAX ||
-	    options.nodes > 63) {
-		say("BAD arguments\n");
-		power_off();
-	}
+	words_read(argc, argv, words, sizeof(words) / sizeof(words[0]));
+	if (!options.mib || !options.threads || options.threads > THREADS_MAX || options.nodes > 63)
+		bad("arguments");
 }
 
 static void tick_print(uint64_t tick)
@@ -299,7 +208,7 @@ static void tick_print(uint64_t tick)
 	long long gap_ns = 0;
 
 	for (uint64_t i = 0; i < options.threads; i++) {
-		long long gap = atomic_exchange(&writers[i].gap_ns, 0);
+		long long gap = atomic_exchange(&writers[i].turns.gap_ns, 0);
 
 		writes += writers[i].writes;
 		gap_ns = gap > gap_ns ? gap : gap_ns;
@@ -308,31 +217,12 @@ static void tick_print(uint64_t tick)
 	    (unsigned long long)pages, gap_ns / 1000);
 }
 
-/* Waits for the time given; 1 when the console asked for a full pass meanwhile. */
-static int asked_until(int64_t due_ns)
-{
-	struct pollfd console = {.fd = STDIN_FILENO, .events = POLLIN};
-	int64_t left_ns;
-	int asked = 0;
-	char letter;
-
-	while ((left_ns = due_ns - now_ns()) > 0) {
-		if (poll(&console, 1, (int)(left_ns / 1000000) + 1) < 1)
-			continue;
-		if (read(STDIN_FILENO, &letter, 1) == 1)
-			asked |= letter == 'v';
-		else
-			console.fd = -1; /* nobody can ask any more: only wait */
-	}
-	return asked;
-}
-
 int main(int argc, char **argv)
 {
 	options_read(argc, argv);
 	pages = options.mib * (1024 * 1024 / PAGE_BYTES);
-	versions = allocate(pages * sizeof(*versions));
-	memory = allocate(pages * PAGE_BYTES);
+	versions = allocate_spread(pages * sizeof(*versions));
+	memory = allocate_spread(pages * PAGE_BYTES);
 	writers_start();
 	say("selfcheck pages %llu threads %llu\n", (unsigned long long)pages,
 	    (unsigned long long)options.threads);

@@ -7,13 +7,16 @@
 #	$STORY/NAME.look    a second one, for the story's own eyes: a QMP socket serves one at a time
 #	$STORY/NAME.log     what QEMU printed
 #
-# Two guests judge themselves (integration/guest): the counter, a boot sector that is up in
-# a fraction of a second, and the Linux guest that writes with all its vCPUs.
+# Three guests judge themselves (integration/guest): the counter, a boot sector that is up in
+# a fraction of a second, the Linux guest that writes with all its vCPUs, and the disk guest, a
+# Linux guest that holds its disks against its memory.
 
 QEMU72=/usr/bin/qemu-system-x86_64
 QEMU10=${QEMU10_DIR:-$INTEGRATION/../build/fetched/qemu10}/qemu-system-x86_64
 QEMU=${QEMU:-$QEMU72}
 KERNEL=${KERNEL:-$INTEGRATION/../build/fetched/kernel/vmlinuz}
+KERNEL_MODULES=$(dirname "$KERNEL")/modules
+KERNEL_WORDS="console=ttyS0 quiet tsc=reliable panic=-1"
 AGENT_DIR=${AGENT_DIR:-$INTEGRATION/../build/fetched/agent}
 GUESTS=${GUESTS:-$BUILD/integration/guest}
 
@@ -25,7 +28,14 @@ need_kernel() {
 	[ -r "$KERNEL" ] || skip "no guest kernel here: integration/fetch.sh kernel gets it"
 }
 
+need_modules() {
+	need_kernel
+	[ -d "$KERNEL_MODULES" ] ||
+		skip "no modules beside the guest kernel: integration/fetch.sh kernel gets them"
+}
+
 need_agent() {
+	need_modules
 	[ -x "$AGENT_DIR/qemu-ga" ] || skip "no guest agent here: integration/fetch.sh agent gets it"
 }
 
@@ -87,7 +97,7 @@ guest_is() {
 # guest_sound NAME: no page was wrong so far, and it still runs
 guest_sound() {
 	if grep -a -m 1 -e BAD -e 'Kernel panic' "$STORY/$1.serial"; then
-		fail "guest $1 found a wrong page"
+		fail "guest $1 found what it did not write"
 	fi
 	process_alive "$1" || fail "guest $1 ended"
 }
@@ -145,7 +155,7 @@ linux_args() {
 	need_kernel
 	# shellcheck disable=SC2034 # the stories use it
 	LINUX_ARGS=(-kernel "$KERNEL" -initrd "$GUESTS/initramfs"
-		-append "console=ttyS0 quiet tsc=reliable panic=-1 -- mib=$1 ${*:2}")
+		-append "$KERNEL_WORDS -- mib=$1 ${*:2}")
 }
 
 # linux_ticks NAME, linux_passes NAME: the numbers of the ticks and of the full passes
@@ -184,6 +194,11 @@ linux_verified() {
 	(($(linux_passes "$1" | wc -l) >= $2))
 }
 
+# linux_verifies NAME COUNT: so many full passes more, from here
+linux_verifies() {
+	wait_until 180 linux_verified "$1" $(($(linux_passes "$1" | wc -l) + $2))
+}
+
 # linux_continues NAME FROM TO: as counter_continues, in ticks; then one full pass
 linux_continues() {
 	local first
@@ -191,8 +206,49 @@ linux_continues() {
 	first=$(linux_first "$1")
 	((first >= $2 && first <= $3 + 1)) ||
 		fail "guest $1 went on with tick $first, the snapshot was made in $2 to $3"
-	if grep -aq 'selfcheck pages' "$STORY/$1.serial"; then
+	if grep -aqE '^(selfcheck pages|diskcheck blocks) ' "$STORY/$1.serial"; then
 		fail "guest $1 started again"
 	fi
 	wait_until 180 linux_verified "$1" 1
+}
+
+# disk_args DISKS MIB [WORD=VALUE…]: the arguments that boot the disk guest, but for its disks, as
+# the array DISK_ARGS. It writes the first MIB of each (all virtio-blk) and holds as much in memory;
+# give it 128 MiB more. Words: guest/diskcheck.c
+disk_args() {
+	disk_initramfs
+	# shellcheck disable=SC2034 # the stories use it
+	DISK_ARGS=(-kernel "$KERNEL" -initrd "$STORY/disk.initramfs"
+		-append "$KERNEL_WORDS -- disks=$1 mib=$2 ${*:3}")
+}
+
+disk_initramfs() {
+	need_modules
+	[ -e "$STORY/disk.initramfs" ] || "$INTEGRATION/guest/disk.sh" "$STORY/disk.initramfs" \
+		"$GUESTS/initramfs" "$GUESTS/diskcheck" "$KERNEL_MODULES"
+}
+
+# What it prints has the form of the Linux guest's.
+disk_first() {
+	linux_first "$1"
+}
+
+disk_last() {
+	linux_last "$1"
+}
+
+disk_reached() {
+	linux_reached "$@"
+}
+
+disk_verified() {
+	linux_verified "$@"
+}
+
+disk_verifies() {
+	linux_verifies "$@"
+}
+
+disk_continues() {
+	linux_continues "$@"
 }

@@ -97,8 +97,9 @@ continued() {
 
 step "a guest with an agent"
 KIND=linux
-"$INTEGRATION/guest/agent.sh" "$STORY/initramfs" "$GUESTS/initramfs" "$AGENT_DIR"
-KERNEL=$AGENT_DIR/vmlinuz linux_args 64 threads=1
+"$INTEGRATION/guest/agent.sh" "$STORY/initramfs" "$GUESTS/initramfs" \
+	"$AGENT_DIR/qemu-ga" "$KERNEL_MODULES"
+linux_args 64 threads=1
 GUEST_ARGS=("${LINUX_ARGS[@]/"$GUESTS/initramfs"/"$STORY/initramfs"}")
 machine web
 guest_start web "${MACHINE[@]}"
