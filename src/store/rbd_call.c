@@ -7,17 +7,14 @@
 
 #include "key.h"
 #include "rbd_fault.h"
+#include "vmguard/deadline.h"
 
-/* Guards the references and struct rbd_running; held for a few instructions only. */
+/* Guards the references; held for a few instructions only. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 struct rbd_running {
+	struct deadline_call base;
 	struct rbd_call call;
-	int result;
-	int64_t deadline_ms;
-	pthread_cond_t changed;
-	bool over;
-	bool late; /* its caller has gone */
 };
 
 int64_t rbd_limit_ms(int timeout_seconds)
@@ -92,16 +89,6 @@ static void *run_handle_free(void *argument)
 	return NULL;
 }
 
-static int start_detached(void *(*run)(void *argument), void *argument)
-{
-	pthread_t thread;
-	int r = pthread_create(&thread, NULL, run, argument);
-
-	if (r == 0)
-		pthread_detach(thread);
-	return -r;
-}
-
 static bool handle_is_last(struct rbd_handle *handle)
 {
 	pthread_mutex_lock(&mutex);
@@ -120,13 +107,13 @@ void rbd_handle_unref_soon(struct rbd_handle *handle)
 {
 	/* Without a thread it is a leak, which is better than librbd waiting for itself. */
 	if (handle_is_last(handle))
-		start_detached(run_handle_free, handle);
+		deadline_detach(run_handle_free, handle);
 }
 
 /* Frees a call and what it found out for nobody. */
-static void running_free(struct rbd_running *running, bool unwanted)
+static void running_free(struct deadline_call *base, bool unwanted)
 {
-	struct rbd_call *c = &running->call;
+	struct rbd_call *c = &((struct rbd_running *)base)->call;
 
 	if (unwanted) {
 		free(c->ids);
@@ -139,40 +126,26 @@ static void running_free(struct rbd_running *running, bool unwanted)
 		rbd_handle_unref(c->handle);
 	if (c->cluster)
 		rbd_cluster_unref(c->cluster);
-	pthread_cond_destroy(&running->changed);
-	free(running);
+	free(base);
 }
 
-static void *run_call(void *argument)
+static int run_call(struct deadline_call *base)
 {
-	struct rbd_running *running = argument;
-	int result = running->call.run(&running->call);
+	struct rbd_call *c = &((struct rbd_running *)base)->call;
 
-	pthread_mutex_lock(&mutex);
-	running->result = result;
-	running->over = true;
-	bool late = running->late;
-	pthread_cond_signal(&running->changed);
-	pthread_mutex_unlock(&mutex);
-	if (late)
-		running_free(running, true);
-	return NULL;
+	return c->run(c);
 }
 
 static struct rbd_running *running_new(const struct rbd_call *c)
 {
 	struct rbd_running *running = calloc(1, sizeof(*running));
-	pthread_condattr_t monotonic;
 
 	if (!running)
 		return NULL;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&running->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	running->base.run = run_call;
+	running->base.free = running_free;
 	running->call = *c;
 	running->call.running = running;
-	running->deadline_ms = monotonic_ms() + rbd_limit_ms(c->timeout_seconds);
 	if (c->cluster)
 		rbd_cluster_ref(c->cluster);
 	if (c->handle)
@@ -182,25 +155,7 @@ static struct rbd_running *running_new(const struct rbd_call *c)
 
 void rbd_call_extend(struct rbd_call *c, int64_t ms)
 {
-	pthread_mutex_lock(&mutex);
-	c->running->deadline_ms = monotonic_ms() + ms;
-	pthread_mutex_unlock(&mutex);
-}
-
-/* Whether it is over; otherwise it is late from now on. */
-static bool wait_until_over(struct rbd_running *running)
-{
-	pthread_mutex_lock(&mutex);
-	while (!running->over && monotonic_ms() < running->deadline_ms) {
-		struct timespec until = {running->deadline_ms / 1000,
-					 running->deadline_ms % 1000 * 1000000};
-
-		pthread_cond_timedwait(&running->changed, &mutex, &until);
-	}
-	bool over = running->over;
-	running->late = !over;
-	pthread_mutex_unlock(&mutex);
-	return over;
+	deadline_extend(&c->running->base, ms);
 }
 
 static int fault_late(struct rbd_call *c, struct fault *f)
@@ -219,22 +174,17 @@ int rbd_call(struct rbd_call *c, struct fault *f)
 
 	if (!running)
 		return fault_errno(f, -ENOMEM, "call librbd");
-	pthread_t thread;
-	int r = -pthread_create(&thread, NULL, run_call, running);
+	int r = deadline_run(&running->base, rbd_limit_ms(c->timeout_seconds));
+	if (r == -ETIMEDOUT)
+		return fault_late(c, f);
 	if (r < 0) {
-		running_free(running, true);
+		running_free(&running->base, true);
 		return fault_errno(f, r, "start a thread to call librbd");
 	}
-	if (!wait_until_over(running)) {
-		pthread_detach(thread);
-		return fault_late(c, f);
-	}
-	/* What Ceph's libraries keep for each thread must be gone before the process ends. */
-	pthread_join(thread, NULL);
-	r = running->result;
+	r = running->base.result;
 	if (r < 0)
 		*f = running->call.fault;
 	*c = running->call;
-	running_free(running, false);
+	running_free(&running->base, false);
 	return r;
 }
