@@ -100,3 +100,20 @@ int qmp_event(struct qmp *q, int limit_ms, struct qmp_event *event, struct qmp_e
 void qmp_event_clear(struct qmp_event *event);
 /* How many events were dropped, since the beginning, because nobody asked for them. */
 uint64_t qmp_events_dropped(const struct qmp *q);
+
+/* ---- QMP that comes another way ---------------------------------------------------------- */
+
+/*
+ * libvirt has the monitor of its guests to itself, but passes commands on as text, without ids.
+ * A command as such a text: the caller frees it, NULL: no memory. `arguments` (may be NULL) is
+ * released in any case.
+ */
+char *qmp_text_of_command(const char *name, struct json_object *arguments);
+/* Reads QEMU's whole reply to the command as qmp_execute() does: -EREMOTEIO, -EPROTO. */
+int qmp_text_reply(const char *text, const char *name, struct json_object **result,
+		   struct qmp_error *e);
+
+enum { QMP_VERSION_BYTES = 40 };
+/* The version in what query-version returns, as "7.2.22". -EPROTO: there is none. */
+int qmp_version_of(struct json_object *returned, char version[QMP_VERSION_BYTES],
+		   struct qmp_error *e);

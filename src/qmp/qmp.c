@@ -90,14 +90,9 @@ static int take_result(struct qmp *q, const struct qmp_command *c, struct json_o
 		       struct qmp_error *e)
 {
 	struct json_object *reply = q->reply;
-	struct qmp_message m;
-	int r = qmp_message_read(reply, &m, e);
+	int r = qmp_message_result(reply, c->name, result, e);
 
 	q->reply = NULL;
-	if (r == 0 && m.kind == QMP_REFUSAL)
-		r = qmp_message_refusal(m.body, c->name, e);
-	else if (r == 0 && result)
-		*result = json_object_get(m.body);
 	json_object_put(reply);
 	return r;
 }

@@ -67,18 +67,28 @@ static bool offers(struct json_object *body, const char *capability)
 	return false;
 }
 
-int qmp_message_greeting(struct json_object *body, struct qmp_greeting *g, struct qmp_error *e)
+int qmp_version_of(struct json_object *returned, char version[QMP_VERSION_BYTES],
+		   struct qmp_error *e)
 {
-	struct json_object *version = member(body, "version", json_type_object);
-	struct json_object *qemu = version ? member(version, "qemu", json_type_object) : NULL;
+	struct json_object *qemu = member(returned, "qemu", json_type_object);
 	struct json_object *major = qemu ? member(qemu, "major", json_type_int) : NULL;
 	struct json_object *minor = qemu ? member(qemu, "minor", json_type_int) : NULL;
 	struct json_object *micro = qemu ? member(qemu, "micro", json_type_int) : NULL;
 
 	if (!major || !minor || !micro)
-		return qmp_error_set(e, -EPROTO, "the greeting has no version of QEMU");
-	snprintf(g->version, sizeof(g->version), "%d.%d.%d", json_object_get_int(major),
+		return qmp_error_set(e, -EPROTO, "there is no version of QEMU");
+	snprintf(version, QMP_VERSION_BYTES, "%d.%d.%d", json_object_get_int(major),
 		 json_object_get_int(minor), json_object_get_int(micro));
+	return 0;
+}
+
+int qmp_message_greeting(struct json_object *body, struct qmp_greeting *g, struct qmp_error *e)
+{
+	struct json_object *version = member(body, "version", json_type_object);
+	int r = qmp_version_of(version, g->version, e);
+
+	if (r < 0)
+		return qmp_error_wrap(e, "the greeting");
 	g->oob = offers(body, "oob");
 	return 0;
 }
@@ -121,4 +131,21 @@ int qmp_message_refusal(struct json_object *body, const char *command, struct qm
 		      text ? json_object_get_string(text) : "it gives no reason");
 	snprintf(e->class, sizeof(e->class), "%s", class ? json_object_get_string(class) : "");
 	return e->code;
+}
+
+int qmp_message_result(struct json_object *reply, const char *command, struct json_object **result,
+		       struct qmp_error *e)
+{
+	struct qmp_message m;
+	int r = qmp_message_read(reply, &m, e);
+
+	if (r < 0)
+		return r;
+	if (m.kind == QMP_REFUSAL)
+		return qmp_message_refusal(m.body, command, e);
+	if (m.kind != QMP_RETURN)
+		return qmp_error_set(e, -EPROTO, "what came is no reply to %s", command);
+	if (result)
+		*result = json_object_get(m.body);
+	return 0;
 }

@@ -35,7 +35,7 @@ struct qmp_message {
 };
 
 struct qmp_greeting {
-	char version[40]; /* "7.2.22" */
+	char version[QMP_VERSION_BYTES]; /* "7.2.22" */
 	bool oob;
 };
 
@@ -47,3 +47,7 @@ int qmp_message_greeting(struct json_object *body, struct qmp_greeting *g, struc
 int qmp_message_event(struct json_object *body, struct qmp_event *event, struct qmp_error *e);
 /* Fills *e with QEMU's refusal of `command`; returns -EREMOTEIO. */
 int qmp_message_refusal(struct json_object *body, const char *command, struct qmp_error *e);
+
+/* What a whole reply to `command` says: *result (may be NULL) is put by the caller. -EREMOTEIO. */
+int qmp_message_result(struct json_object *reply, const char *command, struct json_object **result,
+		       struct qmp_error *e);
