@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A running QEMU as vmguard talks to it: monitor commands, events, and the process id. How the
- * commands get there is the backend's: `qemu` uses a QMP socket (qemu.c).
+ * commands get there is the backend's: `qemu` uses a QMP socket (qemu.c), `libvirt` the monitor
+ * that libvirt holds (vmguard/libvirt.h).
  *
  * One struct hypervisor belongs to one thread at a time. Every call has a time limit, so that a
  * frozen QEMU is -ETIMEDOUT and never a hang.
@@ -43,12 +44,17 @@ struct hypervisor_ops {
 
 	/*
 	 * As execute(), out of band: also while another command hangs. -EOPNOTSUPP: the monitor
-	 * has no such thing.
+	 * has no such thing. `libvirt` runs it in band, so that it hangs where QEMU's main loop
+	 * does: -ETIMEDOUT.
 	 */
 	int (*execute_oob)(struct hypervisor *h, const char *command, struct json_object *arguments,
 			   struct fault *f);
 
-	/* 1: *event is filled, 0: none within limit_ms, else an error. */
+	/*
+	 * 1: *event is filled, 0: none within limit_ms, else an error. After MONITOR_EVENTS_LOST
+	 * whoever waits for something has to ask how it is. -EHOSTUNREACH: whoever holds the
+	 * monitor is away; QEMU may live.
+	 */
 	int (*event)(struct hypervisor *h, int limit_ms, struct monitor_event *event,
 		     struct fault *f);
 
@@ -57,13 +63,23 @@ struct hypervisor_ops {
 
 	/* Of the monitor connection; stays the backend's. -1: it has none. */
 	int (*fd)(const struct hypervisor *h);
+
+	/*
+	 * Optional. Whether the one who manages the guest leaves it alone, so that a snapshot can
+	 * begin. Changes nothing. -EPERM: it has work of its own under way, or another mind.
+	 */
+	int (*check)(struct hypervisor *h, struct fault *f);
 };
+
+/* The name of an event that QEMU did not send: there were others that nobody could receive. */
+#define MONITOR_EVENTS_LOST "VMGUARD_EVENTS_LOST"
 
 /* Backends embed it first. */
 struct hypervisor {
 	const struct hypervisor_ops *ops;
-	char where[128];       /* names the guest in messages: the socket, the domain */
+	char where[192];       /* names the guest in messages: the socket, the domain */
 	char qemu_version[32]; /* "7.2.22" */
+	char guest[128];       /* what its manager calls the guest; "": it has no name */
 };
 
 /* Connects to the QMP socket of a QEMU. */
@@ -95,6 +111,11 @@ static inline int hypervisor_event(struct hypervisor *h, int limit_ms, struct mo
 				   struct fault *f)
 {
 	return h->ops->event(h, limit_ms, event, f);
+}
+
+static inline int hypervisor_check(struct hypervisor *h, struct fault *f)
+{
+	return h->ops->check ? h->ops->check(h, f) : 0;
 }
 
 static inline pid_t hypervisor_pid(const struct hypervisor *h)

@@ -162,29 +162,71 @@ static int migrate(struct engine *e, struct fault *f)
 	return hypervisor_execute(e->h, "migrate", arguments, NULL, f);
 }
 
-static int background_start(struct engine *e, int fd, struct fault *f)
+/*
+ * A command whose answer is late or lost may have been carried out, and a snapshot that has begun
+ * must have its reader. Gives r where it has not; else 0, and the doubt is settled by ask().
+ */
+static int doubt(struct engine *e, int r)
+{
+	struct fault ignored;
+	char status[32];
+
+	if (r != -ETIMEDOUT && r != -ECONNRESET)
+		return r;
+	if (!hypervisor_migration_status(e->h, status, &ignored))
+		return migration_is_over(status) ? r : 0;
+	e->unsure = e->doubtful = true;
+	return 0;
+}
+
+/* What QEMU refuses because somebody was faster is no failure. */
+static int blame(struct engine *e, struct fault *f)
+{
+	struct fault other;
+
+	if (f->code == -EREMOTEIO && check_migration(e, &other) == -EPERM)
+		*f = other;
+	return f->code;
+}
+
+/* Up to where only QEMU's copy of the descriptor has to be taken back. */
+static int prepare(struct engine *e, int fd, struct fault *f)
 {
 	int r = hypervisor_set_capability(e->h, "events", true, f);
 
-	if (r < 0)
-		return r;
-	r = hypervisor_give_fd(e->h, fd, fd_name, f);
+	if (!r)
+		r = hypervisor_give_fd(e->h, fd, fd_name, f);
+	/* Once more: whoever began to save the guest just now would do so with our capability. */
+	return r < 0 ? r : hypervisor_check(e->h, f);
+}
+
+static int background_start(struct engine *e, int fd, struct fault *f)
+{
+	int r = prepare(e, fd, f);
+
 	if (!r) {
 		e->changed = true;
 		r = hypervisor_set_capability(e->h, capability, true, f);
+		if (r == -EREMOTEIO)
+			fault_wrap(f, "QEMU needs userfaultfd write protection (kernel 5.7, and as "
+				      "a normal user vm.unprivileged_userfaultfd=1)");
 	}
-	if (r == -EREMOTEIO)
-		fault_wrap(f,
-			   "QEMU needs userfaultfd write protection (kernel 5.7, and as a normal "
-			   "user vm.unprivileged_userfaultfd=1)");
 	if (!r)
-		r = migrate(e, f);
-	if (r < 0)
-		close_fd(e);
-	return r;
+		r = doubt(e, migrate(e, f));
+	if (!r)
+		return 0;
+	close_fd(e);
+	return blame(e, f);
 }
 
-static void note_event(struct engine_state *state, const struct monitor_event *event)
+static void note_status(struct engine_state *state, const char *status)
+{
+	state->completed = state->completed || !strcmp(status, "completed");
+	state->failed = state->failed || !strcmp(status, "failed") || !strcmp(status, "cancelled");
+}
+
+static void note_event(struct engine *e, struct engine_state *state,
+		       const struct monitor_event *event)
 {
 	char status[32];
 
@@ -192,10 +234,26 @@ static void note_event(struct engine_state *state, const struct monitor_event *e
 		state->stop_us = event->time_us;
 	if (!strcmp(event->name, "RESUME") && state->stop_us && !state->resume_us)
 		state->resume_us = event->time_us;
-	if (!event_is_migration(event, status))
+	if (!strcmp(event->name, MONITOR_EVENTS_LOST))
+		e->unsure = true;
+	if (event_is_migration(event, status))
+		note_status(state, status);
+}
+
+/* Again with the next look, where it does not answer. */
+static void ask(struct engine *e, struct engine_state *state)
+{
+	struct fault ignored;
+	char status[32];
+
+	if (hypervisor_migration_status(e->h, status, &ignored) < 0)
 		return;
-	state->completed = state->completed || !strcmp(status, "completed");
-	state->failed = state->failed || !strcmp(status, "failed") || !strcmp(status, "cancelled");
+	if (e->doubtful && migration_is_over(status)) {
+		close_fd(e);
+		state->failed = true;
+	}
+	note_status(state, status);
+	e->unsure = e->doubtful = false;
 }
 
 static int background_wait(struct engine *e, int limit_ms, struct engine_state *state,
@@ -205,10 +263,12 @@ static int background_wait(struct engine *e, int limit_ms, struct engine_state *
 	int r;
 
 	while ((r = hypervisor_event(e->h, limit_ms, &event, f)) == 1) {
-		note_event(state, &event);
+		note_event(e, state, &event);
 		json_object_put(event.data);
 		limit_ms = 0; /* and what else is here */
 	}
+	if (!r && e->unsure)
+		ask(e, state);
 	return r;
 }
 

@@ -1,140 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The engine `background` before a QEMU that answers from a script and keeps what it was told. */
-#include "capture/engine.h"
-
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "unit.h"
-
-enum { FD = 42, REPLIES_MAX = 8, EVENTS_MAX = 16 };
-
-static struct fault fault;
-
-struct reply {
-	const char *command; /* and the beginning of its arguments; "": any */
-	const char *json;    /* NULL: refused with `code` */
-	int code;
-};
-
-struct event {
-	const char *name;
-	const char *json;
-	int64_t time_us;
-};
-
-struct fake_qemu {
-	struct hypervisor base;
-	struct reply replies[REPLIES_MAX]; /* before those below; ends with an empty one */
-	struct event events[EVENTS_MAX];
-	size_t next_event;
-	int event_code; /* after the last event */
-	char told[1024];
-};
-
-static const struct reply usual[] = {
-	{"query-migrate", "{}", 0},
-	{"query-status", "{\"status\":\"running\"}", 0},
-	{"query-migrate-capabilities",
-	 "[{\"capability\":\"xbzrle\",\"state\":false},"
-	 "{\"capability\":\"background-snapshot\",\"state\":false}]",
-	 0},
-	{"", "{}", 0},
-};
-
-static const char *text_at(struct json_object *o, const char *key)
-{
-	struct json_object *value = NULL;
-
-	json_object_object_get_ex(o, key, &value);
-	return value ? json_object_get_string(value) : "";
-}
-
-/* "migrate-set-capabilities events=true", "getfd vmguard(42)", "migrate fd:vmguard", … */
-static void describe(const char *command, struct json_object *arguments, int fd, char text[128])
-{
-	struct json_object *list = NULL;
-
-	snprintf(text, 128, "%s", command);
-	if (json_object_object_get_ex(arguments, "capabilities", &list)) {
-		ck_assert_uint_eq(json_object_array_length(list), 1);
-		struct json_object *one = json_object_array_get_idx(list, 0);
-
-		snprintf(text, 128, "%s %s=%s", command, text_at(one, "capability"),
-			 text_at(one, "state"));
-	} else if (fd >= 0) {
-		snprintf(text, 128, "%s %s(%d)", command, text_at(arguments, "fdname"), fd);
-	} else if (arguments) {
-		snprintf(text, 128, "%s %s%s", command, text_at(arguments, "fdname"),
-			 text_at(arguments, "uri"));
-	}
-}
-
-/* "query-migrate" is not the beginning of "query-migrate-capabilities". */
-static bool is_for(const struct reply *r, const char *text)
-{
-	size_t length = strlen(r->command);
-
-	return !length || (!strncmp(text, r->command, length) && text[length] != '-');
-}
-
-static const struct reply *find_reply(const struct reply *r, const char *text)
-{
-	while (r->command && !is_for(r, text))
-		r++;
-	return r->command ? r : NULL;
-}
-
-static int fake_execute(struct hypervisor *h, const char *command, struct json_object *arguments,
-			int pass_fd, struct json_object **result, struct fault *f)
-{
-	struct fake_qemu *q = (struct fake_qemu *)h;
-	char text[128];
-
-	describe(command, arguments, pass_fd, text);
-	json_object_put(arguments);
-	size_t end = strlen(q->told);
-	snprintf(q->told + end, sizeof(q->told) - end, "%s%s", end ? "; " : "", text);
-	const struct reply *r = find_reply(q->replies, text);
-	if (!r)
-		r = find_reply(usual, text);
-	if (!r->json)
-		return fault_set(f, r->code, "%s: QEMU says no", text);
-	if (result)
-		*result = json_tokener_parse(r->json);
-	return 0;
-}
-
-static int fake_event(struct hypervisor *h, int limit_ms, struct monitor_event *event,
-		      struct fault *f)
-{
-	struct fake_qemu *q = (struct fake_qemu *)h;
-	const struct event *e = &q->events[q->next_event];
-
-	(void)limit_ms;
-	if (!e->name)
-		return q->event_code ? fault_set(f, q->event_code, "QEMU is gone") : 0;
-	q->next_event++;
-	*event = (struct monitor_event){.time_us = e->time_us};
-	strcpy(event->name, e->name);
-	event->data = e->json ? json_tokener_parse(e->json) : NULL;
-	return 1;
-}
-
-static struct fake_qemu qemu;
-static struct engine engine;
-
-/* A QEMU as usual, but for this reply. */
-static void begin(const char *command, const char *json, int code)
-{
-	static const struct hypervisor_ops ops = {
-		.name = "fake", .execute = fake_execute, .event = fake_event};
-
-	qemu = (struct fake_qemu){.base = {.ops = &ops}};
-	qemu.replies[0] = (struct reply){command, json, code};
-	engine_init(&engine, &qemu.base);
-}
+/* The engine `background`: what it checks, how it starts and puts back. */
+#include "capture/background_fixture.h"
 
 static int check(bool allow_resume)
 {
@@ -271,11 +137,6 @@ END_TEST
 
 static const char set_on[] = "migrate-set-capabilities background-snapshot=true";
 
-static int start(void)
-{
-	return engine.ops->start(&engine, FD, &fault);
-}
-
 static int reset(void)
 {
 	return engine.ops->reset(&engine, &fault);
@@ -300,7 +161,8 @@ START_TEST(changes_nothing_where_events_or_getfd_fail)
 	begin("migrate-set-capabilities events", NULL, -EREMOTEIO);
 	ck_assert_int_eq(start(), -EREMOTEIO);
 	ck_assert_int_eq(reset(), 0);
-	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true");
+	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; "
+				    "closefd vmguard; query-migrate");
 	begin("getfd", NULL, -EREMOTEIO);
 	ck_assert_int_eq(start(), -EREMOTEIO);
 	ck_assert_int_eq(reset(), 0);
@@ -316,8 +178,18 @@ START_TEST(resets_where_the_capability_is_refused)
 	ck_assert_int_eq(reset(), 0);
 	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
 				    "migrate-set-capabilities background-snapshot=true; "
-				    "closefd vmguard; "
+				    "closefd vmguard; query-migrate; "
 				    "migrate-set-capabilities background-snapshot=false");
+}
+END_TEST
+
+START_TEST(refuses_where_somebody_was_faster)
+{
+	begin("migrate fd", NULL, -EREMOTEIO);
+	qemu.replies[1] = (struct reply){"query-migrate", "{\"status\":\"active\"}", 0};
+	ck_assert_int_eq(start(), -EPERM);
+	ck_assert_ptr_nonnull(strstr(fault.text, "under way"));
+	ck_assert_int_eq(reset(), 0);
 }
 END_TEST
 
@@ -339,8 +211,45 @@ START_TEST(resets_where_migrate_fails)
 	ck_assert_int_eq(reset(), 0);
 	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
 				    "migrate-set-capabilities background-snapshot=true; "
-				    "migrate fd:vmguard; closefd vmguard; "
+				    "migrate fd:vmguard; closefd vmguard; query-migrate; "
 				    "migrate-set-capabilities background-snapshot=false");
+}
+END_TEST
+
+static int busy(struct hypervisor *h, struct fault *f)
+{
+	ck_assert_ptr_nonnull(strstr(((struct fake_qemu *)h)->told, "getfd"));
+	return fault_set(f, -EPERM, "somebody saves the guest");
+}
+
+START_TEST(looks_at_the_last_moment_whether_somebody_works_on_the_guest)
+{
+	static const struct hypervisor_ops ops = {
+		.name = "fake", .execute = fake_execute, .event = fake_event, .check = busy};
+
+	begin(NULL, NULL, 0);
+	qemu.base.ops = &ops;
+	ck_assert_int_eq(start(), -EPERM);
+	ck_assert_int_eq(reset(), 0);
+	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
+				    "closefd vmguard");
+}
+END_TEST
+
+/* A snapshot that may have begun must have its reader. */
+START_TEST(goes_on_where_nobody_knows_whether_it_began)
+{
+	begin("migrate fd", NULL, -ETIMEDOUT);
+	qemu.replies[1] = (struct reply){"query-migrate", NULL, -ETIMEDOUT};
+	ck_assert_int_eq(start(), 0);
+	ck_assert_ptr_null(strstr(qemu.told, "closefd"));
+	begin("migrate fd", NULL, -ECONNRESET);
+	qemu.replies[1] = (struct reply){"query-migrate", "{\"status\":\"active\"}", 0};
+	ck_assert_int_eq(start(), 0);
+	ck_assert_ptr_null(strstr(qemu.told, "closefd"));
+	begin("migrate fd", NULL, -ECONNRESET); /* QEMU says that it has not */
+	ck_assert_int_eq(start(), -ECONNRESET);
+	ck_assert_ptr_nonnull(strstr(qemu.told, "closefd"));
 }
 END_TEST
 
@@ -355,90 +264,6 @@ START_TEST(says_what_a_capability_that_stays_on_would_spoil)
 }
 END_TEST
 
-/* ---- events --------------------------------------------------------------------------- */
-
-static int wait(struct engine_state *state)
-{
-	return engine.ops->wait(&engine, 0, state, &fault);
-}
-
-static struct event migration(const char *json)
-{
-	return (struct event){"MIGRATION", json, 9};
-}
-
-START_TEST(takes_the_pause_from_qemus_own_clock)
-{
-	struct engine_state state = {0};
-
-	begin(NULL, NULL, 0);
-	qemu.events[0] = migration("{\"status\":\"setup\"}");
-	qemu.events[1] = (struct event){"RESUME", NULL, 90}; /* of something before */
-	qemu.events[2] = (struct event){"STOP", NULL, 100};
-	qemu.events[3] = (struct event){"RESUME", "{}", 140};
-	qemu.events[4] = (struct event){"STOP", NULL, 500}; /* somebody else's */
-	qemu.events[5] = (struct event){"RESUME", NULL, 600};
-	ck_assert_int_eq(wait(&state), 0);
-	ck_assert_int_eq(state.stop_us, 100);
-	ck_assert_int_eq(state.resume_us, 140);
-	ck_assert(!state.completed && !state.failed);
-}
-END_TEST
-
-START_TEST(notes_how_the_migration_ended)
-{
-	static const struct {
-		const char *json;
-		bool completed, failed;
-	} ends[] = {
-		{"{\"status\":\"active\"}", false, false},
-		{"{\"status\":\"completed\"}", true, false},
-		{"{\"status\":\"failed\"}", false, true},
-		{"{\"status\":\"cancelled\"}", false, true},
-		{"{\"status\":\"cancelling\"}", false, false},
-		{"{}", false, false},
-		{NULL, false, false},
-	};
-
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		struct engine_state state = {0};
-
-		begin(NULL, NULL, 0);
-		qemu.events[0] = (struct event){"JOB_STATUS_CHANGE", ends[1].json, 1};
-		qemu.events[1] = migration(ends[i].json);
-		qemu.events[2] = migration("{\"status\":\"active\"}");
-		ck_assert_int_eq(wait(&state), 0);
-		ck_assert_int_eq(state.completed, ends[i].completed);
-		ck_assert_int_eq(state.failed, ends[i].failed);
-	}
-}
-END_TEST
-
-START_TEST(notes_what_came_before_qemu_went)
-{
-	struct engine_state state = {0};
-
-	begin(NULL, NULL, 0);
-	qemu.events[0] = migration("{\"status\":\"completed\"}");
-	qemu.event_code = -ECONNRESET;
-	ck_assert_int_eq(wait(&state), -ECONNRESET);
-	ck_assert(state.completed);
-}
-END_TEST
-
-START_TEST(explains_a_failure_in_qemus_words)
-{
-	begin("query-migrate", "{\"status\":\"failed\",\"error-desc\":\"disk on fire\"}", 0);
-	ck_assert_int_eq(engine.ops->explain(&engine, &fault), -EREMOTEIO);
-	ck_assert_str_eq(fault.text, "QEMU's snapshot failed: disk on fire");
-	begin("query-migrate", "{}", 0);
-	engine.ops->explain(&engine, &fault);
-	ck_assert_str_eq(fault.text, "QEMU's snapshot failed: it gives no reason");
-	begin("query-migrate", NULL, -ECONNRESET);
-	ck_assert_int_eq(engine.ops->explain(&engine, &fault), -EREMOTEIO);
-}
-END_TEST
-
 UNIT_MAIN("background", allows_a_running_guest_and_changes_nothing,
 	  refuses_a_paused_guest_unless_that_is_allowed, refuses_a_guest_that_is_being_restored,
 	  refuses_a_guest_in_any_other_state, refuses_while_a_migration_is_under_way,
@@ -446,7 +271,7 @@ UNIT_MAIN("background", allows_a_running_guest_and_changes_nothing,
 	  hands_on_what_keeps_it_from_asking,
 	  sets_the_capability_right_before_migrate_and_resets_it,
 	  changes_nothing_where_events_or_getfd_fail, resets_where_the_capability_is_refused,
-	  resets_where_the_capability_is_not_answered, resets_where_migrate_fails,
-	  says_what_a_capability_that_stays_on_would_spoil, takes_the_pause_from_qemus_own_clock,
-	  notes_how_the_migration_ended, notes_what_came_before_qemu_went,
-	  explains_a_failure_in_qemus_words)
+	  refuses_where_somebody_was_faster, resets_where_the_capability_is_not_answered,
+	  resets_where_migrate_fails, looks_at_the_last_moment_whether_somebody_works_on_the_guest,
+	  goes_on_where_nobody_knows_whether_it_began,
+	  says_what_a_capability_that_stays_on_would_spoil)

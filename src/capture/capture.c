@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "capture/engine.h"
@@ -245,8 +246,10 @@ static int prepare(struct capture *c, struct fault *f)
 {
 	uint64_t ram_bytes = 0;
 	struct fault unknown; /* where the guest's CPUs run is only shown */
-	int r = c->engine.ops->check(&c->engine, c->options->allow_resume, f);
+	int r = hypervisor_check(c->engine.h, f);
 
+	if (!r)
+		r = c->engine.ops->check(&c->engine, c->options->allow_resume, f);
 	if (!r)
 		r = hypervisor_ram_bytes(c->engine.h, &ram_bytes, f);
 	if (!r)
@@ -254,6 +257,17 @@ static int prepare(struct capture *c, struct fault *f)
 	if (!r)
 		hypervisor_vcpu_threads(c->engine.h, &c->vcpus, &c->vcpu_count, &unknown);
 	return r;
+}
+
+/* Both went wrong. A QEMU that is gone has no settings left. */
+static int tell_both(struct fault *f, const struct fault *reset)
+{
+	size_t end = strlen(f->text);
+
+	if (reset->code == -ECONNRESET)
+		return f->code;
+	snprintf(f->text + end, sizeof(f->text) - end, "; besides, %s", reset->text);
+	return f->code = reset->code;
 }
 
 int capture_run(struct hypervisor *h, struct image *image, const struct capture_options *options,
@@ -272,7 +286,9 @@ int capture_run(struct hypervisor *h, struct image *image, const struct capture_
 		r = commit(&c, result, f);
 	if (r < 0)
 		drop(&c, r);
-	if (!r && reset < 0) {
+	if (r < 0 && reset < 0)
+		r = tell_both(f, &reset_fault);
+	else if (reset < 0) {
 		*f = reset_fault;
 		r = fault_wrap(f, "checkpoint %" PRIu64 " is taken, but", result->id.number);
 	}

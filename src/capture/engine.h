@@ -29,7 +29,8 @@ struct engine_ops {
 
 	/*
 	 * Makes QEMU write the stream to fd. When it fails QEMU has no copy of fd left, and
-	 * reset() was not skipped by it: call that in any case.
+	 * reset() was not skipped by it: call that in any case. 0 also where QEMU did not answer
+	 * and may have begun, so that fd is read; wait() then finds out.
 	 */
 	int (*start)(struct engine *e, int fd, struct fault *f);
 
@@ -46,7 +47,9 @@ struct engine_ops {
 struct engine {
 	const struct engine_ops *ops;
 	struct hypervisor *h;
-	bool changed; /* settings of QEMU that reset() puts back */
+	bool changed;  /* settings of QEMU that reset() puts back */
+	bool unsure;   /* QEMU has to be asked how it is: events were lost */
+	bool doubtful; /* and whether it began at all */
 };
 
 /* The engine for a guest. */
