@@ -87,12 +87,11 @@ static void turn(struct capture *c)
 		reader_abandon(c->reader);
 	report_progress(c);
 	see_vcpus(c);
-	if (c->monitor_lost) {
+	/* QEMU died, or whoever holds its monitor is away and may come back: the FIFO tells. */
+	c->monitor_lost =
+		c->engine.ops->wait(&c->engine, POLL_MS, &c->state, &c->monitor_fault) < 0;
+	if (c->monitor_lost)
 		sleep_us(POLL_MS * 1000);
-		return;
-	}
-	if (c->engine.ops->wait(&c->engine, POLL_MS, &c->state, &c->monitor_fault) < 0)
-		c->monitor_lost = true; /* QEMU died, or closed the monitor: the FIFO tells */
 }
 
 static bool stream_ended(struct capture *c)
