@@ -11,6 +11,9 @@
 #include <string.h>
 
 #include "capture/engine.h"
+#include "vmguard/clock.h"
+
+enum { ABOUT_TO_BEGIN_MS = 200 }; /* much more than from the capability to "migrate" */
 
 static const char capability[] = "background-snapshot";
 static const char fd_name[] = "vmguard";
@@ -78,6 +81,20 @@ static bool is_on(struct json_object *entry)
 	return json_object_get_boolean(state);
 }
 
+static size_t entries_of(struct json_object *list)
+{
+	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+}
+
+/* NULL: this QEMU does not know it. */
+static struct json_object *find_ours(struct json_object *list)
+{
+	for (size_t i = 0; i < entries_of(list); i++)
+		if (!strcmp(name_of(json_object_array_get_idx(list, i)), capability))
+			return json_object_array_get_idx(list, i);
+	return NULL;
+}
+
 /* QEMU refuses a background snapshot together with these (migration/options.c). */
 static int check_capability_list(struct json_object *list, struct fault *f)
 {
@@ -99,47 +116,47 @@ static int check_capability_list(struct json_object *list, struct fault *f)
 		"x-ignore-shared",
 		NULL,
 	};
-	bool known = false;
 
-	size_t count =
-		json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < entries_of(list); i++) {
 		struct json_object *entry = json_object_array_get_idx(list, i);
 
-		known = known || !strcmp(name_of(entry), capability);
 		if (is_on(entry) && is_one_of(name_of(entry), in_the_way))
 			return fault_set(f, -EPERM,
 					 "migration capability %s is on and excludes a snapshot: "
 					 "switch it off",
 					 name_of(entry));
 	}
-	if (!known)
+	if (!find_ours(list))
 		return fault_set(f, -EPERM,
 				 "this QEMU has no background snapshots: QEMU 6.0 or "
 				 "newer is needed");
 	return 0;
 }
 
-static int check_capabilities(struct engine *e, struct fault *f)
+/* Left on by a vmguard that was killed, unless another one is about to begin right now. */
+static int clear_leftover(struct engine *e, struct fault *f)
 {
-	struct json_object *list = NULL;
-	int r = hypervisor_execute(e->h, "query-migrate-capabilities", NULL, &list, f);
+	sleep_us(ABOUT_TO_BEGIN_MS * 1000);
+	int r = check_migration(e, f);
 
-	if (!r)
-		r = check_capability_list(list, f);
-	json_object_put(list);
-	return r;
+	return r < 0 ? r : hypervisor_set_capability(e->h, capability, false, f);
 }
 
 static int background_check(struct engine *e, bool allow_resume, struct fault *f)
 {
+	struct json_object *list = NULL;
 	int r = check_migration(e, f);
 
 	if (!r)
+		r = hypervisor_execute(e->h, "query-migrate-capabilities", NULL, &list, f);
+	/* Also of a guest that cannot be captured now. */
+	if (!r && is_on(find_ours(list)))
+		r = clear_leftover(e, f);
+	if (!r)
 		r = check_run_state(e, allow_resume, f);
 	if (!r)
-		r = check_capabilities(e, f);
+		r = check_capability_list(list, f);
+	json_object_put(list);
 	return r;
 }
 
@@ -179,13 +196,18 @@ static int doubt(struct engine *e, int r)
 	return 0;
 }
 
-/* What QEMU refuses because somebody was faster is no failure. */
-static int blame(struct engine *e, struct fault *f)
+/* What QEMU refuses because somebody was faster is no failure of ours; it may be one of theirs. */
+static int blame(struct engine *e, bool switched_on, struct fault *f)
 {
 	struct fault other;
 
-	if (f->code == -EREMOTEIO && check_migration(e, &other) == -EPERM)
-		*f = other;
+	if (f->code != -EREMOTEIO || check_migration(e, &other) != -EPERM)
+		return f->code;
+	if (switched_on)
+		return fault_set(f, -EPERM,
+				 "somebody else began to save or to migrate the guest at the same "
+				 "moment: what they have is not usable, and has to be repeated");
+	*f = other;
 	return f->code;
 }
 
@@ -194,9 +216,24 @@ static int prepare(struct engine *e, int fd, struct fault *f)
 {
 	int r = hypervisor_set_capability(e->h, "events", true, f);
 
-	if (!r)
-		r = hypervisor_give_fd(e->h, fd, fd_name, f);
-	/* Once more: whoever began to save the guest just now would do so with our capability. */
+	return r < 0 ? r : hypervisor_give_fd(e->h, fd, fd_name, f);
+}
+
+/*
+ * Whoever works on the guest already must not do so with our capability. Who began while it was
+ * switched on is seen after it, and has some commands to go before QEMU migrates.
+ */
+static int switch_on(struct engine *e, struct fault *f)
+{
+	int r = hypervisor_check(e->h, f);
+
+	if (r < 0)
+		return r;
+	e->changed = true;
+	r = hypervisor_set_capability(e->h, capability, true, f);
+	if (r == -EREMOTEIO)
+		return fault_wrap(f, "QEMU needs userfaultfd write protection (kernel 5.7, and as "
+				     "a normal user vm.unprivileged_userfaultfd=1)");
 	return r < 0 ? r : hypervisor_check(e->h, f);
 }
 
@@ -204,19 +241,15 @@ static int background_start(struct engine *e, int fd, struct fault *f)
 {
 	int r = prepare(e, fd, f);
 
-	if (!r) {
-		e->changed = true;
-		r = hypervisor_set_capability(e->h, capability, true, f);
-		if (r == -EREMOTEIO)
-			fault_wrap(f, "QEMU needs userfaultfd write protection (kernel 5.7, and as "
-				      "a normal user vm.unprivileged_userfaultfd=1)");
-	}
+	if (!r)
+		r = switch_on(e, f);
+	bool switched_on = !r;
 	if (!r)
 		r = doubt(e, migrate(e, f));
 	if (!r)
 		return 0;
 	close_fd(e);
-	return blame(e, f);
+	return blame(e, switched_on, f);
 }
 
 static void note_status(struct engine_state *state, const char *status)
@@ -256,10 +289,26 @@ static void ask(struct engine *e, struct engine_state *state)
 	e->unsure = e->doubtful = false;
 }
 
+static int background_reset(struct engine *e, struct fault *f)
+{
+	if (!e->changed)
+		return 0;
+	int r = hypervisor_set_capability(e->h, capability, false, f);
+	/* The way there was lost with the command; a QEMU that is gone says so again. */
+	if (r == -ECONNRESET)
+		r = hypervisor_set_capability(e->h, capability, false, f);
+	if (r < 0)
+		return fault_wrap(f, "the capability stays on and would spoil the next save or "
+				     "migration; run vmguard rescue");
+	e->changed = false;
+	return 0;
+}
+
 static int background_wait(struct engine *e, int limit_ms, struct engine_state *state,
 			   struct fault *f)
 {
 	struct monitor_event event;
+	struct fault ignored; /* reset() tells it again */
 	int r;
 
 	while ((r = hypervisor_event(e->h, limit_ms, &event, f)) == 1) {
@@ -269,6 +318,9 @@ static int background_wait(struct engine *e, int limit_ms, struct engine_state *
 	}
 	if (!r && e->unsure)
 		ask(e, state);
+	/* Not later, when the last page is stored: somebody may want to save the guest now. */
+	if (!r && state->completed)
+		background_reset(e, &ignored);
 	return r;
 }
 
@@ -284,17 +336,6 @@ static int background_explain(struct engine *e, struct fault *f)
 		  text ? json_object_get_string(text) : "it gives no reason");
 	json_object_put(result);
 	return f->code;
-}
-
-static int background_reset(struct engine *e, struct fault *f)
-{
-	if (!e->changed)
-		return 0;
-	if (hypervisor_set_capability(e->h, capability, false, f) < 0)
-		return fault_wrap(f, "the capability stays on and would spoil the next save or "
-				     "migration; run vmguard rescue");
-	e->changed = false;
-	return 0;
 }
 
 void engine_init(struct engine *e, struct hypervisor *h)

@@ -20,7 +20,7 @@ START_TEST(allows_a_running_guest_and_changes_nothing)
 {
 	begin(NULL, NULL, 0);
 	ck_assert_int_eq(check(false), 0);
-	ck_assert_str_eq(qemu.told, "query-migrate; query-status; query-migrate-capabilities");
+	ck_assert_str_eq(qemu.told, "query-migrate; query-migrate-capabilities; query-status");
 }
 END_TEST
 
@@ -101,7 +101,7 @@ START_TEST(names_the_capability_that_is_in_the_way)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(json, sizeof(json),
-			 "[{\"capability\":\"background-snapshot\",\"state\":true},"
+			 "[{\"capability\":\"background-snapshot\",\"state\":false},"
 			 "{\"capability\":\"events\",\"state\":true},"
 			 "{\"capability\":\"%s\",\"state\":true}]",
 			 names[i]);
@@ -121,6 +121,22 @@ START_TEST(refuses_a_qemu_without_background_snapshots)
 }
 END_TEST
 
+static const char left_on[] = "[{\"capability\":\"background-snapshot\",\"state\":true}]";
+
+START_TEST(clears_what_a_killed_vmguard_left_on_also_where_it_refuses)
+{
+	begin("query-migrate-capabilities", left_on, 0);
+	qemu.replies[1] = (struct reply){"query-status", "{\"status\":\"paused\"}", 0};
+	ck_assert_int_eq(check(false), -EPERM);
+	ck_assert_str_eq(qemu.told, "query-migrate; query-migrate-capabilities; query-migrate; "
+				    "migrate-set-capabilities background-snapshot=false; "
+				    "query-status");
+	begin("query-migrate-capabilities", left_on, 0);
+	qemu.replies[1] = (struct reply){"migrate-set-capabilities", NULL, -ETIMEDOUT};
+	ck_assert_int_eq(check(false), -ETIMEDOUT);
+}
+END_TEST
+
 START_TEST(hands_on_what_keeps_it_from_asking)
 {
 	static const char *const commands[] = {"query-migrate", "query-status",
@@ -135,6 +151,7 @@ END_TEST
 
 /* ---- start and reset ------------------------------------------------------------------ */
 
+static const char capability_word[] = "background-snapshot";
 static const char set_on[] = "migrate-set-capabilities background-snapshot=true";
 
 static int reset(void)
@@ -188,8 +205,12 @@ START_TEST(refuses_where_somebody_was_faster)
 	begin("migrate fd", NULL, -EREMOTEIO);
 	qemu.replies[1] = (struct reply){"query-migrate", "{\"status\":\"active\"}", 0};
 	ck_assert_int_eq(start(), -EPERM);
-	ck_assert_ptr_nonnull(strstr(fault.text, "under way"));
+	ck_assert_ptr_nonnull(strstr(fault.text, "has to be repeated"));
 	ck_assert_int_eq(reset(), 0);
+	begin(set_on, NULL, -EREMOTEIO);
+	qemu.replies[1] = (struct reply){"query-migrate", "{\"status\":\"active\"}", 0};
+	ck_assert_int_eq(start(), -EPERM);
+	ck_assert_ptr_nonnull(strstr(fault.text, "under way"));
 }
 END_TEST
 
@@ -216,23 +237,49 @@ START_TEST(resets_where_migrate_fails)
 }
 END_TEST
 
+/* The check at which it finds somebody at work; told[] as it was then. */
+static int busy_at, checks;
+static char told_before[1024];
+
 static int busy(struct hypervisor *h, struct fault *f)
 {
-	ck_assert_ptr_nonnull(strstr(((struct fake_qemu *)h)->told, "getfd"));
+	if (++checks < busy_at)
+		return 0;
+	strcpy(told_before, ((struct fake_qemu *)h)->told);
 	return fault_set(f, -EPERM, "somebody saves the guest");
 }
 
-START_TEST(looks_at_the_last_moment_whether_somebody_works_on_the_guest)
+static void begin_busy(int at)
 {
 	static const struct hypervisor_ops ops = {
 		.name = "fake", .execute = fake_execute, .event = fake_event, .check = busy};
 
 	begin(NULL, NULL, 0);
 	qemu.base.ops = &ops;
+	busy_at = at;
+	checks = 0;
+}
+
+START_TEST(looks_at_the_last_moment_whether_somebody_works_on_the_guest)
+{
+	begin_busy(1);
+	ck_assert_int_eq(start(), -EPERM);
+	ck_assert_int_eq(reset(), 0);
+	ck_assert_str_eq(told_before, "migrate-set-capabilities events=true; getfd vmguard(42)");
+	ck_assert_ptr_null(strstr(qemu.told, capability_word));
+	ck_assert_ptr_nonnull(strstr(qemu.told, "closefd"));
+}
+END_TEST
+
+START_TEST(gives_way_to_somebody_who_began_just_then)
+{
+	begin_busy(2);
 	ck_assert_int_eq(start(), -EPERM);
 	ck_assert_int_eq(reset(), 0);
 	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
-				    "closefd vmguard");
+				    "migrate-set-capabilities background-snapshot=true; "
+				    "closefd vmguard; "
+				    "migrate-set-capabilities background-snapshot=false");
 }
 END_TEST
 
@@ -261,6 +308,12 @@ START_TEST(says_what_a_capability_that_stays_on_would_spoil)
 	ck_assert_ptr_nonnull(strstr(fault.text, "the capability stays on"));
 	qemu.replies[0] = (struct reply){0};
 	ck_assert_int_eq(reset(), 0); /* it is tried again */
+	begin("migrate-set-capabilities background-snapshot=false", NULL, -ECONNRESET);
+	ck_assert_int_eq(start(), 0);
+	qemu.told[0] = '\0';
+	ck_assert_int_eq(reset(), -ECONNRESET);
+	ck_assert_str_eq(qemu.told, "migrate-set-capabilities background-snapshot=false; "
+				    "migrate-set-capabilities background-snapshot=false");
 }
 END_TEST
 
@@ -268,10 +321,11 @@ UNIT_MAIN("background", allows_a_running_guest_and_changes_nothing,
 	  refuses_a_paused_guest_unless_that_is_allowed, refuses_a_guest_that_is_being_restored,
 	  refuses_a_guest_in_any_other_state, refuses_while_a_migration_is_under_way,
 	  names_the_capability_that_is_in_the_way, refuses_a_qemu_without_background_snapshots,
+	  clears_what_a_killed_vmguard_left_on_also_where_it_refuses,
 	  hands_on_what_keeps_it_from_asking,
 	  sets_the_capability_right_before_migrate_and_resets_it,
 	  changes_nothing_where_events_or_getfd_fail, resets_where_the_capability_is_refused,
 	  refuses_where_somebody_was_faster, resets_where_the_capability_is_not_answered,
 	  resets_where_migrate_fails, looks_at_the_last_moment_whether_somebody_works_on_the_guest,
-	  goes_on_where_nobody_knows_whether_it_began,
+	  gives_way_to_somebody_who_began_just_then, goes_on_where_nobody_knows_whether_it_began,
 	  says_what_a_capability_that_stays_on_would_spoil)

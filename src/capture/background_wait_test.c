@@ -92,6 +92,24 @@ START_TEST(notes_how_the_migration_ended)
 }
 END_TEST
 
+START_TEST(resets_at_once_where_it_is_complete)
+{
+	struct engine_state state = {0};
+
+	begin(NULL, NULL, 0);
+	ck_assert_int_eq(start(), 0);
+	qemu.told[0] = '\0';
+	qemu.events[0] = migration("{\"status\":\"active\"}");
+	ck_assert_int_eq(wait(&state), 0);
+	ck_assert_str_eq(qemu.told, "");
+	qemu.events[1] = migration("{\"status\":\"completed\"}");
+	ck_assert_int_eq(wait(&state), 0);
+	ck_assert_int_eq(wait(&state), 0);
+	ck_assert_int_eq(engine.ops->reset(&engine, &fault), 0);
+	ck_assert_str_eq(qemu.told, "migrate-set-capabilities background-snapshot=false");
+}
+END_TEST
+
 START_TEST(notes_what_came_before_qemu_went)
 {
 	struct engine_state state = {0};
@@ -119,5 +137,5 @@ END_TEST
 
 UNIT_MAIN("background_wait", takes_the_pause_from_qemus_own_clock,
 	  asks_for_what_events_would_have_told, finds_out_later_that_it_never_began,
-	  notes_how_the_migration_ended, notes_what_came_before_qemu_went,
-	  explains_a_failure_in_qemus_words)
+	  notes_how_the_migration_ended, resets_at_once_where_it_is_complete,
+	  notes_what_came_before_qemu_went, explains_a_failure_in_qemus_words)

@@ -24,7 +24,10 @@ struct engine;
 struct engine_ops {
 	const char *name;
 
-	/* Whether the guest can be captured now. Changes nothing. -EPERM: refused, says why. */
+	/*
+	 * Whether the guest can be captured now. Changes nothing but what an earlier capture that
+	 * was killed has left. -EPERM: refused, says why.
+	 */
 	int (*check)(struct engine *e, bool allow_resume, struct fault *f);
 
 	/*
@@ -34,7 +37,10 @@ struct engine_ops {
 	 */
 	int (*start)(struct engine *e, int fd, struct fault *f);
 
-	/* Takes in what QEMU reports within limit_ms. -ECONNRESET: QEMU is gone. */
+	/*
+	 * Takes in what QEMU reports within limit_ms, and resets at once where it is complete.
+	 * -ECONNRESET: QEMU is gone.
+	 */
 	int (*wait)(struct engine *e, int limit_ms, struct engine_state *state, struct fault *f);
 
 	/* QEMU's own words for a failure. */
