@@ -28,6 +28,8 @@ static const struct row {
 	size_t offset; /* in struct arguments */
 } rows[] = {
 	{"qmp", TEXT, offsetof(struct arguments, qmp)},
+	{"connect", TEXT, offsetof(struct arguments, connect)},
+	{"domain", TEXT, offsetof(struct arguments, domain)},
 	{"store", TEXT, offsetof(struct arguments, store)},
 	{"name", TEXT, offsetof(struct arguments, name)},
 	{"mode", TEXT, offsetof(struct arguments, mode)},

@@ -45,6 +45,16 @@ START_TEST(each_option_has_its_place)
 	ck_assert_uint_eq(a.spool_bytes, 1 << 20);
 	ck_assert_uint_eq(a.max_rate, 2 << 20);
 	ck_assert_ptr_null(a.transfer_cpus);
+	ck_assert(read_line("connect domain", "--connect qemu:///system --domain web"));
+	ck_assert_str_eq(a.connect, "qemu:///system");
+	ck_assert_str_eq(a.domain, "web");
+	ck_assert_ptr_null(a.qmp);
+}
+END_TEST
+
+START_TEST(flags_are_set_only_where_they_are_given)
+{
+	ck_assert(read_line("json encrypt dry-run no-verify allow-resume", "--json"));
 	ck_assert(a.json && !a.encrypt && !a.dry_run && !a.no_verify && !a.allow_resume);
 }
 END_TEST
@@ -107,6 +117,7 @@ START_TEST(encryption_needs_a_key)
 }
 END_TEST
 
-UNIT_MAIN("arguments", each_option_has_its_place, the_rules_of_retention_come_together,
-	  what_is_left_are_the_targets, an_option_of_another_verb_is_unknown,
-	  a_wrong_value_is_refused, a_store_is_needed_where_one_is_taken, encryption_needs_a_key)
+UNIT_MAIN("arguments", each_option_has_its_place, flags_are_set_only_where_they_are_given,
+	  the_rules_of_retention_come_together, what_is_left_are_the_targets,
+	  an_option_of_another_verb_is_unknown, a_wrong_value_is_refused,
+	  a_store_is_needed_where_one_is_taken, encryption_needs_a_key)

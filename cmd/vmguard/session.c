@@ -9,11 +9,12 @@
 #include "vmguard/clock.h"
 #include "vmguard/cpus.h"
 
-static void draw(void *name, const struct capture_progress *p)
+static void draw(void *session, const struct capture_progress *p)
 {
+	const struct session *s = session;
 	char what[96], note[48];
 
-	snprintf(what, sizeof(what), "snapshot %s", (const char *)name);
+	snprintf(what, sizeof(what), "snapshot %s", s->arguments->name);
 	snprintf(note, sizeof(note), "changed %.0f %%  zero %.0f %%",
 		 percent(p->pages_done - p->pages_zero, p->pages_total),
 		 percent(p->pages_zero, p->pages_total));
@@ -37,7 +38,7 @@ void session_init(struct session *s, const struct arguments *a)
 				.max_rate = a->max_rate,
 				.allow_resume = a->allow_resume,
 				.progress = draw,
-				.progress_context = (void *)a->name,
+				.progress_context = s,
 			},
 	};
 }
@@ -99,15 +100,17 @@ static int open_image(void *context, struct fault *f)
 }
 
 /* Who restores the guest holds the monitor, also where only his keeper is left. */
-static int connect_to_guest(struct session *s, struct fault *f)
+int session_open_monitor(struct session *s, struct fault *f)
 {
 	const char *socket = s->arguments->qmp;
-	int r = hypervisor_open_qmp(socket, &s->h, f);
 	struct fault ignored;
 	struct record record;
 	struct holder qemu;
 
-	if (r != -ETIMEDOUT || record_find(socket, &qemu, &record, &ignored) < 0)
+	if (s->h)
+		return 0;
+	int r = monitor_open(s->arguments, &s->h, f);
+	if (r != -ETIMEDOUT || !socket || record_find(socket, &qemu, &record, &ignored) < 0)
 		return r;
 	return fault_set(f, -EPERM,
 			 "the guest is still being restored (%u %% is there) and its monitor %s is "
@@ -117,7 +120,7 @@ static int connect_to_guest(struct session *s, struct fault *f)
 
 int session_open(struct session *s, struct fault *f)
 {
-	int r = s->h ? 0 : connect_to_guest(s, f);
+	int r = session_open_monitor(s, f);
 
 	if (!r && !s->cpus_chosen)
 		r = choose_cpus(s, f);
@@ -170,7 +173,7 @@ int session_idle(struct session *s, int64_t ms, struct fault *f)
 	return r;
 }
 
-/* One that does not answer in time may be frozen: that is no reason to give it up. */
+/* One that does not answer in time may be frozen, or its libvirtd away: no reason to give it up. */
 int session_check_guest(struct session *s, struct fault *f)
 {
 	char state[32];
@@ -179,8 +182,8 @@ int session_check_guest(struct session *s, struct fault *f)
 	if (!r || r == -EREMOTEIO)
 		return 0;
 	hypervisor_close(give(s->h));
-	r = hypervisor_open_qmp(s->arguments->qmp, &s->h, f);
-	return r == -ETIMEDOUT ? 0 : r;
+	r = monitor_open(s->arguments, &s->h, f);
+	return r == -ETIMEDOUT || r == -EHOSTUNREACH ? 0 : r;
 }
 
 static int count_gone(void *context, const struct retention_choice *choice)

@@ -23,6 +23,9 @@ struct session {
 void session_init(struct session *s, const struct arguments *a);
 void session_close(struct session *s); /* of a part that is not open, too */
 
+/* Opens the monitor, where it is not open. */
+int session_open_monitor(struct session *s, struct fault *f);
+
 /* Opens what is not open; the monitor first. */
 int session_open(struct session *s, struct fault *f);
 

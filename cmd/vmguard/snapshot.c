@@ -4,6 +4,7 @@
 
 #include "series.h"
 #include "taken.h"
+#include "vmguard/hypervisor.h"
 
 static int take_one(struct session *s)
 {
@@ -20,13 +21,30 @@ static int take_one(struct session *s)
 	return pruned < 0 ? report_fault(&f) : EXIT_DONE;
 }
 
-static int take(const struct arguments *a)
+/* Without --name a domain's own name is taken. */
+static int choose_name(struct session *s, struct arguments *a, struct fault *f)
+{
+	static char name[STORE_NAME_BYTES];
+
+	if (a->name)
+		return store_check_name(a->name, f);
+	int r = session_open_monitor(s, f);
+	if (r < 0)
+		return r;
+	if (store_check_name(s->h->guest, f) < 0)
+		return fault_wrap(f, "the domain needs another name in the store: --name NAME");
+	snprintf(name, sizeof(name), "%.*s", STORE_NAME_BYTES - 1, s->h->guest);
+	a->name = name;
+	return 0;
+}
+
+static int take(struct arguments *a)
 {
 	struct session s;
 	struct fault f;
-	int r = store_check_name(a->name, &f);
 
 	session_init(&s, a);
+	int r = choose_name(&s, a, &f);
 	if (!r)
 		r = session_open(&s, &f);
 	int exit = r < 0 ? report_fault(&f) : a->every_ms ? series_run(&s) : take_one(&s);
@@ -39,16 +57,20 @@ static int snapshot_run(int argc, char **argv)
 	struct arguments a;
 	int exit;
 
-	if (!arguments_read(&verb_snapshot,
-			    "qmp store name every count keep-last keep-hourly keep-daily "
-			    "keep-weekly spool max-rate transfer-cpus allow-resume key-file "
-			    "encrypt whole json",
-			    argc, argv, &a, &exit))
+	if (!arguments_read(
+		    &verb_snapshot,
+		    "qmp connect domain store name every count keep-last keep-hourly keep-daily "
+		    "keep-weekly spool max-rate transfer-cpus allow-resume key-file "
+		    "encrypt whole json",
+		    argc, argv, &a, &exit))
 		return exit;
 	if (a.rest_count)
 		return usage_error(&verb_snapshot, "what is \"%s\"?", a.rest[0]);
-	if (!a.qmp || !a.name)
-		return usage_error(&verb_snapshot, "--qmp and --name are needed");
+	if (!monitor_is_named(&verb_snapshot, &a, &exit))
+		return exit;
+	if (a.qmp && !a.name)
+		return usage_error(&verb_snapshot, "--name says what the guest is called in the "
+						   "store");
 	if (a.count && !a.every_ms)
 		return usage_error(&verb_snapshot, "--count is how many of a series: --every 10s, "
 						   "say, is missing");
@@ -58,23 +80,23 @@ static int snapshot_run(int argc, char **argv)
 const struct verb verb_snapshot = {
 	.name = "snapshot",
 	.summary = "Takes a checkpoint of a running guest, with its memory.",
-	.usage = "--qmp PATH --store URI --name NAME [--every TIME [--count N]] [--keep-last N …] "
-		 "[OPTIONS]",
-	.help = "  --qmp PATH        the QMP socket of the guest's QEMU\n" HELP_STORE
-		"  --name NAME       the guest's name in the store\n"
-		"  --whole           store every page anew, also those that did not change\n"
-		"  --allow-resume    take a paused guest too; it runs afterwards\n"
-		"  --json            print one JSON object, in a series one a line\n"
-		"\nA series:\n"
-		"  --every TIME      take one every 500ms, 10s, 5m or 1h, until ^C\n"
-		"  --count N         end after N\n"
-		"\nAfter each checkpoint:\n" HELP_KEEP "\nEncryption:\n" HELP_KEY
-		"  --encrypt         encrypt the image that the first checkpoint makes\n"
-		"\nWhat the transfer may use:\n"
-		"  --spool SIZE      memory between QEMU and the store (512M, 2G); default a\n"
-		"                    quarter of the guest's RAM, at least 32M\n"
-		"  --max-rate SIZE   bytes a second to the store (100M)\n"
-		"  --transfer-cpus LIST\n"
-		"                    CPUs, as 0-3,8; default those on which no vCPU may run\n",
+	.usage = "(--qmp PATH --name NAME | --domain NAME [--connect URI]) --store URI\n"
+		 "       [--every TIME [--count N]] [--keep-last N …] [OPTIONS]",
+	.help = HELP_GUEST HELP_STORE
+	"  --name NAME       the guest's name in the store; default the domain's\n"
+	"  --whole           store every page anew, also those that did not change\n"
+	"  --allow-resume    take a paused guest too; it runs afterwards\n"
+	"  --json            print one JSON object, in a series one a line\n"
+	"\nA series:\n"
+	"  --every TIME      take one every 500ms, 10s, 5m or 1h, until ^C\n"
+	"  --count N         end after N\n"
+	"\nAfter each checkpoint:\n" HELP_KEEP "\nEncryption:\n" HELP_KEY
+	"  --encrypt         encrypt the image that the first checkpoint makes\n"
+	"\nWhat the transfer may use:\n"
+	"  --spool SIZE      memory between QEMU and the store (512M, 2G); default a\n"
+	"                    quarter of the guest's RAM, at least 32M\n"
+	"  --max-rate SIZE   bytes a second to the store (100M)\n"
+	"  --transfer-cpus LIST\n"
+	"                    CPUs, as 0-3,8; default those on which no vCPU may run\n",
 	.run = snapshot_run,
 };

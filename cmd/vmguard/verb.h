@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "vmguard/fault.h"
 #include "vmguard/image.h"
@@ -39,6 +40,10 @@ extern const struct verb verb_rescue;
 
 /* What several verbs say in their help. */
 #define HELP_STORE "  --store URI       dir:PATH or rbd:POOL[/PREFIX][?conf=FILE&id=USER]\n"
+#define HELP_GUEST                                                      \
+	"  --qmp PATH        the QMP socket of the guest's QEMU, or\n"  \
+	"  --domain NAME     the name or UUID of a domain of libvirt\n" \
+	"  --connect URI     which libvirt; default as virsh chooses, on this host\n"
 #define HELP_KEY "  --key-file FILE   the key of encrypted images: all bytes of the file\n"
 #define HELP_KEEP                                                                          \
 	"  --keep-last N     keep the N newest checkpoints\n"                              \
@@ -53,6 +58,7 @@ extern const struct verb verb_rescue;
 /* What the verbs can be told; each accepts some of it. */
 struct arguments {
 	const char *qmp;
+	const char *connect, *domain; /* of libvirt */
 	const char *store;
 	const char *name;
 	const char *mode;
@@ -95,6 +101,19 @@ struct retention arguments_retention(const struct arguments *a);
 
 /* Opens --store, with --key-file where it is given. */
 int arguments_open_store(const struct arguments *a, struct store **s, struct fault *f);
+
+/* ---- monitor.c ------------------------------------------------------------------------- */
+
+struct hypervisor;
+
+/* Whether they name one running guest, else says what is wrong. */
+bool monitor_is_named(const struct verb *verb, const struct arguments *a, int *exit);
+
+/* Opens its monitor. */
+int monitor_open(const struct arguments *a, struct hypervisor **h, struct fault *f);
+
+/* The process of its QEMU, without asking QEMU. Negative errno. */
+pid_t monitor_find_pid(const struct arguments *a, struct fault *f);
 
 /* ---- values.c ------------------------------------------------------------------------- */
 
