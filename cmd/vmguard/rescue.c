@@ -21,7 +21,7 @@ static bool still_writing(const struct arguments *a)
 	       !migration_is_over(status);
 }
 
-/* The monitor answers again: no capability stays behind, and how is the guest? */
+/* The monitor answers again: no setting stays behind, and how is the guest? */
 static int settle(const struct arguments *a, char state[32], struct fault *f)
 {
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
@@ -29,6 +29,8 @@ static int settle(const struct arguments *a, char state[32], struct fault *f)
 
 	if (!r)
 		r = hypervisor_set_capability(h, "background-snapshot", false, f);
+	if (!r)
+		r = hypervisor_unbar_migration(h, f);
 	if (!r)
 		r = hypervisor_run_state(h, state, f);
 	return r;

@@ -153,6 +153,17 @@ int hypervisor_spare_cpus(struct hypervisor *h, cpu_set_t *set, struct fault *f)
 int hypervisor_set_capability(struct hypervisor *h, const char *capability, bool on,
 			      struct fault *f);
 
+/*
+ * Makes QEMU refuse to be saved or migrated, in words that hold MIGRATION_BAR, until it is
+ * unbarred. What is under way goes on. It is the migration parameter tls-creds: every stream begins
+ * with credentials that nobody has (migration/tls.c).
+ */
+int hypervisor_bar_migration(struct hypervisor *h, struct fault *f);
+/* Only where it is barred so; credentials of others stay. */
+int hypervisor_unbar_migration(struct hypervisor *h, struct fault *f);
+
+#define MIGRATION_BAR "vmguard takes a snapshot, or was killed (vmguard rescue)"
+
 /* Gives QEMU a descriptor under a name (getfd). The descriptor stays the caller's. */
 int hypervisor_give_fd(struct hypervisor *h, int fd, const char *name, struct fault *f);
 

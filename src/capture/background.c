@@ -4,7 +4,11 @@
  * lets the guest go on, and sends each page before its first change.
  *
  * The capability background-snapshot is set last and reset always: left on, it turns the next
- * `virsh save` into a corrupt one, because the guest then runs on during the save.
+ * `virsh save` into a corrupt one, because the guest then runs on during the save. While our
+ * snapshot is under way QEMU refuses others; migration is barred for the moment between its end
+ * and our reset:
+ *
+ *	check | capability | check | migrate | bar   …   completed | capability off | unbar
  */
 #include <errno.h>
 #include <stdio.h>
@@ -153,6 +157,8 @@ static int background_check(struct engine *e, bool allow_resume, struct fault *f
 	if (!r && is_on(find_ours(list)))
 		r = clear_leftover(e, f);
 	if (!r)
+		r = hypervisor_unbar_migration(e->h, f);
+	if (!r)
 		r = check_run_state(e, allow_resume, f);
 	if (!r)
 		r = check_capability_list(list, f);
@@ -239,6 +245,7 @@ static int switch_on(struct engine *e, struct fault *f)
 
 static int background_start(struct engine *e, int fd, struct fault *f)
 {
+	struct fault ignored; /* it guards against bad luck; the snapshot is good without */
 	int r = prepare(e, fd, f);
 
 	if (!r)
@@ -246,15 +253,20 @@ static int background_start(struct engine *e, int fd, struct fault *f)
 	bool switched_on = !r;
 	if (!r)
 		r = doubt(e, migrate(e, f));
-	if (!r)
+	if (!r) {
+		hypervisor_bar_migration(e->h, &ignored);
 		return 0;
+	}
 	close_fd(e);
 	return blame(e, switched_on, f);
 }
 
+/* What comes after its end is somebody else's, who was barred. */
 static void note_status(struct engine_state *state, const char *status)
 {
-	state->completed = state->completed || !strcmp(status, "completed");
+	if (state->completed)
+		return;
+	state->completed = !strcmp(status, "completed");
 	state->failed = state->failed || !strcmp(status, "failed") || !strcmp(status, "cancelled");
 }
 
@@ -289,19 +301,26 @@ static void ask(struct engine *e, struct engine_state *state)
 	e->unsure = e->doubtful = false;
 }
 
+static int put_back(struct engine *e, struct fault *f)
+{
+	if (hypervisor_set_capability(e->h, capability, false, f) < 0)
+		return fault_wrap(f, "the capability stays on and would spoil the next save or "
+				     "migration; run vmguard rescue");
+	if (hypervisor_unbar_migration(e->h, f) < 0)
+		return fault_wrap(f, "the guest cannot be saved until vmguard rescue is run");
+	return 0;
+}
+
 static int background_reset(struct engine *e, struct fault *f)
 {
 	if (!e->changed)
 		return 0;
-	int r = hypervisor_set_capability(e->h, capability, false, f);
+	int r = put_back(e, f);
 	/* The way there was lost with the command; a QEMU that is gone says so again. */
 	if (r == -ECONNRESET)
-		r = hypervisor_set_capability(e->h, capability, false, f);
-	if (r < 0)
-		return fault_wrap(f, "the capability stays on and would spoil the next save or "
-				     "migration; run vmguard rescue");
-	e->changed = false;
-	return 0;
+		r = put_back(e, f);
+	e->changed = r < 0;
+	return r;
 }
 
 static int background_wait(struct engine *e, int limit_ms, struct engine_state *state,

@@ -68,8 +68,8 @@ static void describe(const char *command, struct json_object *arguments, int fd,
 	} else if (fd >= 0) {
 		snprintf(text, 128, "%s %s(%d)", command, text_at(arguments, "fdname"), fd);
 	} else if (arguments) {
-		snprintf(text, 128, "%s %s%s", command, text_at(arguments, "fdname"),
-			 text_at(arguments, "uri"));
+		snprintf(text, 128, "%s %s%s%s", command, text_at(arguments, "fdname"),
+			 text_at(arguments, "uri"), text_at(arguments, "tls-creds"));
 	}
 }
 

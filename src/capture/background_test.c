@@ -20,7 +20,8 @@ START_TEST(allows_a_running_guest_and_changes_nothing)
 {
 	begin(NULL, NULL, 0);
 	ck_assert_int_eq(check(false), 0);
-	ck_assert_str_eq(qemu.told, "query-migrate; query-migrate-capabilities; query-status");
+	ck_assert_str_eq(qemu.told, "query-migrate; query-migrate-capabilities; "
+				    "query-migrate-parameters; query-status");
 }
 END_TEST
 
@@ -130,10 +131,23 @@ START_TEST(clears_what_a_killed_vmguard_left_on_also_where_it_refuses)
 	ck_assert_int_eq(check(false), -EPERM);
 	ck_assert_str_eq(qemu.told, "query-migrate; query-migrate-capabilities; query-migrate; "
 				    "migrate-set-capabilities background-snapshot=false; "
-				    "query-status");
+				    "query-migrate-parameters; query-status");
 	begin("query-migrate-capabilities", left_on, 0);
 	qemu.replies[1] = (struct reply){"migrate-set-capabilities", NULL, -ETIMEDOUT};
 	ck_assert_int_eq(check(false), -ETIMEDOUT);
+}
+END_TEST
+
+static const char barred[] = "{\"tls-creds\":\"" MIGRATION_BAR "\"}";
+
+START_TEST(unbars_migration_where_a_killed_vmguard_barred_it)
+{
+	begin("query-migrate-parameters", barred, 0);
+	ck_assert_int_eq(check(false), 0);
+	ck_assert_ptr_nonnull(strstr(qemu.told, "migrate-set-parameters ;"));
+	begin("query-migrate-parameters", "{\"tls-creds\":\"tls0\"}", 0);
+	ck_assert_int_eq(check(false), 0);
+	ck_assert_ptr_null(strstr(qemu.told, "migrate-set-parameters"));
 }
 END_TEST
 
@@ -167,7 +181,9 @@ START_TEST(sets_the_capability_right_before_migrate_and_resets_it)
 	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
 				    "migrate-set-capabilities background-snapshot=true; "
 				    "migrate fd:vmguard; "
-				    "migrate-set-capabilities background-snapshot=false");
+				    "migrate-set-parameters " MIGRATION_BAR "; "
+				    "migrate-set-capabilities background-snapshot=false; "
+				    "query-migrate-parameters");
 	ck_assert_int_eq(reset(), 0); /* once is enough */
 	ck_assert_ptr_null(strstr(strstr(qemu.told, "=false") + 1, "=false"));
 }
@@ -196,7 +212,8 @@ START_TEST(resets_where_the_capability_is_refused)
 	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
 				    "migrate-set-capabilities background-snapshot=true; "
 				    "closefd vmguard; query-migrate; "
-				    "migrate-set-capabilities background-snapshot=false");
+				    "migrate-set-capabilities background-snapshot=false; "
+				    "query-migrate-parameters");
 }
 END_TEST
 
@@ -233,7 +250,8 @@ START_TEST(resets_where_migrate_fails)
 	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
 				    "migrate-set-capabilities background-snapshot=true; "
 				    "migrate fd:vmguard; closefd vmguard; query-migrate; "
-				    "migrate-set-capabilities background-snapshot=false");
+				    "migrate-set-capabilities background-snapshot=false; "
+				    "query-migrate-parameters");
 }
 END_TEST
 
@@ -279,7 +297,8 @@ START_TEST(gives_way_to_somebody_who_began_just_then)
 	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
 				    "migrate-set-capabilities background-snapshot=true; "
 				    "closefd vmguard; "
-				    "migrate-set-capabilities background-snapshot=false");
+				    "migrate-set-capabilities background-snapshot=false; "
+				    "query-migrate-parameters");
 }
 END_TEST
 
@@ -297,6 +316,19 @@ START_TEST(goes_on_where_nobody_knows_whether_it_began)
 	begin("migrate fd", NULL, -ECONNRESET); /* QEMU says that it has not */
 	ck_assert_int_eq(start(), -ECONNRESET);
 	ck_assert_ptr_nonnull(strstr(qemu.told, "closefd"));
+}
+END_TEST
+
+START_TEST(says_that_the_guest_cannot_be_saved_where_it_stays_barred)
+{
+	begin("query-migrate-parameters", barred, 0);
+	qemu.replies[1] = (struct reply){"migrate-set-parameters", NULL, -ETIMEDOUT};
+	ck_assert_int_eq(start(), 0); /* the snapshot is good without */
+	ck_assert_int_eq(reset(), -ETIMEDOUT);
+	ck_assert_ptr_nonnull(strstr(fault.text, "cannot be saved until vmguard rescue"));
+	qemu.replies[1] = (struct reply){0};
+	ck_assert_int_eq(reset(), 0);
+	ck_assert_int_eq(reset(), 0);
 }
 END_TEST
 
@@ -322,10 +354,11 @@ UNIT_MAIN("background", allows_a_running_guest_and_changes_nothing,
 	  refuses_a_guest_in_any_other_state, refuses_while_a_migration_is_under_way,
 	  names_the_capability_that_is_in_the_way, refuses_a_qemu_without_background_snapshots,
 	  clears_what_a_killed_vmguard_left_on_also_where_it_refuses,
-	  hands_on_what_keeps_it_from_asking,
+	  unbars_migration_where_a_killed_vmguard_barred_it, hands_on_what_keeps_it_from_asking,
 	  sets_the_capability_right_before_migrate_and_resets_it,
 	  changes_nothing_where_events_or_getfd_fail, resets_where_the_capability_is_refused,
 	  refuses_where_somebody_was_faster, resets_where_the_capability_is_not_answered,
 	  resets_where_migrate_fails, looks_at_the_last_moment_whether_somebody_works_on_the_guest,
 	  gives_way_to_somebody_who_began_just_then, goes_on_where_nobody_knows_whether_it_began,
+	  says_that_the_guest_cannot_be_saved_where_it_stays_barred,
 	  says_what_a_capability_that_stays_on_would_spoil)

@@ -106,7 +106,21 @@ START_TEST(resets_at_once_where_it_is_complete)
 	ck_assert_int_eq(wait(&state), 0);
 	ck_assert_int_eq(wait(&state), 0);
 	ck_assert_int_eq(engine.ops->reset(&engine, &fault), 0);
-	ck_assert_str_eq(qemu.told, "migrate-set-capabilities background-snapshot=false");
+	ck_assert_str_eq(qemu.told, "migrate-set-capabilities background-snapshot=false; "
+				    "query-migrate-parameters");
+}
+END_TEST
+
+START_TEST(leaves_to_others_what_comes_after_its_end)
+{
+	struct engine_state state = {0};
+
+	begin(NULL, NULL, 0);
+	qemu.events[0] = migration("{\"status\":\"completed\"}");
+	qemu.events[1] = migration("{\"status\":\"setup\"}");
+	qemu.events[2] = migration("{\"status\":\"failed\"}");
+	ck_assert_int_eq(wait(&state), 0);
+	ck_assert(state.completed && !state.failed);
 }
 END_TEST
 
@@ -138,4 +152,5 @@ END_TEST
 UNIT_MAIN("background_wait", takes_the_pause_from_qemus_own_clock,
 	  asks_for_what_events_would_have_told, finds_out_later_that_it_never_began,
 	  notes_how_the_migration_ended, resets_at_once_where_it_is_complete,
-	  notes_what_came_before_qemu_went, explains_a_failure_in_qemus_words)
+	  leaves_to_others_what_comes_after_its_end, notes_what_came_before_qemu_went,
+	  explains_a_failure_in_qemus_words)

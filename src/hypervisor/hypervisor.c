@@ -93,6 +93,32 @@ int hypervisor_set_capability(struct hypervisor *h, const char *capability, bool
 	return 0;
 }
 
+static int set_credentials(struct hypervisor *h, const char *name, struct fault *f)
+{
+	struct json_object *arguments = json_object_new_object();
+
+	json_object_object_add(arguments, "tls-creds", json_object_new_string(name));
+	return hypervisor_execute(h, "migrate-set-parameters", arguments, NULL, f);
+}
+
+int hypervisor_bar_migration(struct hypervisor *h, struct fault *f)
+{
+	return set_credentials(h, MIGRATION_BAR, f);
+}
+
+int hypervisor_unbar_migration(struct hypervisor *h, struct fault *f)
+{
+	struct json_object *result = NULL, *name = NULL;
+	int r = hypervisor_execute(h, "query-migrate-parameters", NULL, &result, f);
+
+	if (!r && json_object_object_get_ex(result, "tls-creds", &name) &&
+	    json_object_is_type(name, json_type_string) &&
+	    !strcmp(json_object_get_string(name), MIGRATION_BAR))
+		r = set_credentials(h, "", f);
+	json_object_put(result);
+	return r;
+}
+
 int hypervisor_give_fd(struct hypervisor *h, int fd, const char *name, struct fault *f)
 {
 	struct json_object *arguments = json_object_new_object();
