@@ -14,18 +14,26 @@
 #	resume_slowly AS                     goes on after that was killed or gave up
 #	resume AS                            the same, to its end
 #
-# KIND is the kind of the guests in use: counter or linux (lib/guest.sh).
+# KIND is the kind of the guests in use: counter or linux (lib/guest.sh). A guest NAME is a domain
+# of the libvirt whose URI is in $STORY/NAME.connect, where there is such a file.
 
 export VMGUARD_RUN_DIR=$STORY/run
 KIND=${KIND:-counter}
 FEEDER_OPTIONS=()
+
+# named NAME: what tells vmguard which guest is meant, as the array NAMED
+named() {
+	NAMED=(--qmp "$STORY/$1.qmp")
+	[ ! -e "$STORY/$1.connect" ] || NAMED=(--connect "$(<"$STORY/$1.connect")" --domain "$1")
+}
 
 # snapshot NAME STORE [OPTION…]
 snapshot() {
 	local name=$1 uri=$2 before after
 	shift 2
 	before=$("${KIND}_last" "$name")
-	"$VMGUARD" snapshot --qmp "$STORY/$name.qmp" --store "$uri" --name "$name" --json "$@" \
+	named "$name"
+	"$VMGUARD" snapshot "${NAMED[@]}" --store "$uri" --name "$name" --json "$@" \
 		>"$STORY/$name.json" || fail "no snapshot of $name"
 	after=$("${KIND}_last" "$name")
 	TAKEN=$(json checkpoint <"$STORY/$name.json")
