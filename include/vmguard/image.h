@@ -26,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmguard/disks.h"
 #include "vmguard/fault.h"
 #include "vmguard/layout.h"
 #include "vmguard/scope.h"
@@ -63,6 +64,8 @@ struct manifest {
 	int64_t pause_us;
 	char qemu_version[IMAGE_VERSION_TEXT_BYTES];
 	struct ram_layout layout;
+	struct disk_list disks; /* their snapshots of the same instant */
+	char *xml;		/* libvirt's definition of the running domain; NULL: it had none */
 
 	uint64_t base;		/* the checkpoint that the next three compare with; 0: none */
 	uint64_t pages_changed; /* against it, those that became zero among them */
