@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,6 +65,13 @@ int stream_feed(struct stream_parser *p, const void *bytes, size_t length, struc
  * fails when the page size it was read with is not the one in the VM description.
  */
 int stream_finish(struct stream_parser *p, struct fault *f);
+
+/*
+ * The device state of a guest that was stopped only for the snapshot says that it was paused, and
+ * QEMU would leave it so when it is restored. This makes it say that it ran. false: it does not say
+ * that it was paused; nothing is changed.
+ */
+bool stream_mark_running(uint8_t *devices, size_t bytes);
 
 /* Bytes taken so far. */
 uint64_t stream_offset(const struct stream_parser *p);
