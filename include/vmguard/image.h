@@ -56,12 +56,25 @@ struct entry_list {
 	struct segment_list segments;
 };
 
+/*
+ * What a pause with snapshots of disks was made of; the sum is the pause. All 0: the guest was not
+ * stopped for its disks.
+ */
+struct pause_parts {
+	int64_t stop_us;    /* QEMU: requests under way end, caches are flushed */
+	int64_t disks_us;   /* the snapshots */
+	int64_t devices_us; /* QEMU: device state, write protection */
+	int64_t resume_us;  /* QEMU: until it says that the guest runs */
+	int64_t own_us;	    /* vmguard, between these */
+};
+
 /* What is known of a checkpoint beside its pages. */
 struct manifest {
 	char guest[STORE_NAME_BYTES];
 	struct checkpoint_id id;
 	int64_t time_ms; /* of the guest's pause, since 1970 */
 	int64_t pause_us;
+	struct pause_parts pause;
 	char qemu_version[IMAGE_VERSION_TEXT_BYTES];
 	struct ram_layout layout;
 	struct disk_list disks; /* their snapshots of the same instant */
@@ -124,6 +137,19 @@ const struct fault *image_damage(const struct image *image);
  */
 void image_forget_pages(struct image *image);
 
+/* What the next checkpoint will be called. */
+struct checkpoint_id image_next_id(const struct image *image);
+
+/*
+ * A number that tells this image from others, for the names of snapshots elsewhere. The same each
+ * time that the image is opened, until its first checkpoint is there and from then on, as long as
+ * it can be read.
+ */
+uint32_t image_tag(const struct image *image);
+/* The one before its first checkpoint, which that one has; if this host made it. */
+uint32_t image_first_tag(const struct image *image);
+uint32_t store_first_tag(const struct store *s, const char *guest);
+
 /* The store image, for the writers of segments. */
 struct store_image *image_store(struct image *image);
 
@@ -151,6 +177,9 @@ struct checkpoint_facts {
 	int64_t time_ms;
 	int64_t pause_us;
 	const char *qemu_version;
+	struct pause_parts pause;
+	const struct disk_list *disks; /* NULL: none */
+	const char *xml;	       /* NULL: none */
 };
 
 /* Frees what was written for a checkpoint that will not be committed; the last one stays. */
@@ -172,6 +201,7 @@ struct listed_checkpoint {
 	bool is_protected;
 	const struct holder *holders; /* that are being restored from it */
 	size_t holder_count;
+	uint32_t tag;			 /* image_tag() */
 	const struct manifest *manifest; /* NULL: damaged, or it cannot be read: */
 	const struct fault *damage;
 };

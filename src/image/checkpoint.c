@@ -172,6 +172,7 @@ static int list_one(struct store *s, const char *guest, struct listed_checkpoint
 
 	if (r == -ENOENT)
 		return 0; /* deleted meanwhile by somebody else */
+	l->tag = r < 0 ? 0 : secret_tag(c->superblock.secret);
 	l->manifest = r < 0 ? NULL : &c->manifest;
 	l->damage = r < 0 ? &damage : NULL;
 	return each(context, l);

@@ -128,6 +128,20 @@ static const struct manifest *become_base(struct image *image)
 	return &image->base;
 }
 
+static int note_disks(struct manifest *m, const struct checkpoint_facts *facts, struct fault *f)
+{
+	size_t count = facts->disks ? facts->disks->count : 0;
+
+	m->disks.disks = count ? calloc(count, sizeof(*m->disks.disks)) : NULL;
+	m->xml = facts->xml ? strdup(facts->xml) : NULL;
+	if ((count && !m->disks.disks) || (facts->xml && !m->xml))
+		return fault_errno(f, -ENOMEM, "write the manifest");
+	if (count)
+		memcpy(m->disks.disks, facts->disks->disks, count * sizeof(*m->disks.disks));
+	m->disks.count = count;
+	return 0;
+}
+
 int image_commit(struct image *image, const struct checkpoint_facts *facts,
 		 const struct manifest **m, struct fault *f)
 {
@@ -136,8 +150,11 @@ int image_commit(struct image *image, const struct checkpoint_facts *facts,
 
 	next->time_ms = facts->time_ms;
 	next->pause_us = facts->pause_us;
+	next->pause = facts->pause;
 	snprintf(next->qemu_version, sizeof(next->qemu_version), "%s", facts->qemu_version);
-	int r = write_manifest(image, &superblock, f);
+	int r = note_disks(next, facts, f);
+	if (!r)
+		r = write_manifest(image, &superblock, f);
 	if (!r)
 		r = store_flush(image->store, f);
 	if (!r)

@@ -149,3 +149,16 @@ void page_hash(const uint8_t secret[SECRET_BYTES], const uint8_t *data, size_t b
 	put64(hash, h.low64);
 	put64(hash + 8, h.high64);
 }
+
+uint32_t secret_tag(const uint8_t secret[SECRET_BYTES])
+{
+	return (uint32_t)XXH3_64bits(secret, SECRET_BYTES);
+}
+
+uint32_t place_tag(const char *store, const char *guest, const char *host)
+{
+	uint64_t tag = XXH3_64bits(store, strlen(store));
+
+	tag = XXH3_64bits_withSeed(guest, strlen(guest), tag);
+	return (uint32_t)XXH3_64bits_withSeed(host, strlen(host), tag);
+}

@@ -86,3 +86,7 @@ void page_entry_decode(struct page_entry *e, const uint8_t bytes[ENTRY_BYTES]);
 /* Keyed fingerprint of a page. */
 void page_hash(const uint8_t secret[SECRET_BYTES], const uint8_t *data, size_t bytes,
 	       uint8_t hash[IMAGE_HASH_BYTES]);
+
+/* image_tag(): of an image with checkpoints by its secret, else by where it will be. */
+uint32_t secret_tag(const uint8_t secret[SECRET_BYTES]);
+uint32_t place_tag(const char *store, const char *guest, const char *host);

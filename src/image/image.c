@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "image/blocks.h"
 #include "image/writer.h"
@@ -25,6 +26,30 @@ struct store_image *image_store(struct image *image)
 const struct fault *image_damage(const struct image *image)
 {
 	return image->damage.code ? &image->damage : NULL;
+}
+
+struct checkpoint_id image_next_id(const struct image *image)
+{
+	return (struct checkpoint_id){image->head.id.epoch, image->head.id.number + 1};
+}
+
+/* Before the first checkpoint each opening makes another secret. */
+uint32_t image_tag(const struct image *image)
+{
+	return image->head.id.number ? secret_tag(image->head.secret) : image_first_tag(image);
+}
+
+uint32_t image_first_tag(const struct image *image)
+{
+	return store_first_tag(image->of, image->store->guest);
+}
+
+uint32_t store_first_tag(const struct store *s, const char *guest)
+{
+	char host[256] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	return place_tag(s->uri, guest, host);
 }
 
 void image_forget_next(struct image *image)

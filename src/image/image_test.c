@@ -406,7 +406,64 @@ START_TEST(does_not_delete_a_checkpoint_that_is_read)
 }
 END_TEST
 
-UNIT_MAIN("image", reads_back_what_was_written, reads_back_pages_and_devices_over_many_segments,
+/* The number of the next one and the tag, of an image that is opened for it. */
+static uint32_t tag_before(uint64_t number)
+{
+	auto_of(image_close) struct image *image = NULL;
+
+	ASSERT_OK(image_open(store, "g", &image, &fault));
+	ck_assert_uint_eq(image_next_id(image).epoch, 1);
+	ck_assert_uint_eq(image_next_id(image).number, number);
+	ck_assert_uint_eq(image_first_tag(image), store_first_tag(store, "g"));
+	return image_tag(image);
+}
+
+START_TEST(has_a_tag_that_stays)
+{
+	fixture_begin();
+	uint32_t first = tag_before(1);
+	ck_assert_uint_eq(tag_before(1), first);
+	ck_assert_uint_eq(store_first_tag(store, "g"), first);
+	ck_assert_uint_ne(store_first_tag(store, "h"), first);
+	must_write(&small_guest, 1, 1);
+	uint32_t tag = tag_before(2);
+	ck_assert_uint_eq(tag_before(2), tag);
+	must_write(&small_guest, 2, 2);
+	ck_assert_uint_eq(tag_before(3), tag);
+	fixture_end();
+}
+END_TEST
+
+START_TEST(keeps_disks_and_definition_with_the_checkpoint)
+{
+	auto_of(image_close) struct image *image = NULL;
+	auto_of(checkpoint_close) struct checkpoint *c = NULL;
+	struct disk disks[2] = {{.target = "vda", .source = "/a", .snapshot = "s"},
+				{.target = "vdb", .storage = DISK_RBD, .source = "p/i"}};
+	const struct disk_list list = {disks, 2};
+	const struct checkpoint_facts facts = {.qemu_version = "7.2.22",
+					       .pause = {.own_us = 7},
+					       .disks = &list,
+					       .xml = "<domain/>"};
+
+	fixture_begin();
+	ASSERT_OK(image_open(store, "g", &image, &fault));
+	ASSERT_OK(put_checkpoint(image, &small_guest, 1));
+	ASSERT_OK(image_commit(image, &facts, NULL, &fault));
+	image_close(give(image));
+	ASSERT_OK(checkpoint_open(store, "g", 1, &c, &fault));
+	const struct manifest *m = checkpoint_manifest(c);
+	ck_assert_uint_eq(m->disks.count, 2);
+	ck_assert_mem_eq(&m->disks.disks[1], &disks[1], sizeof(disks[1]));
+	ck_assert_str_eq(m->xml, "<domain/>");
+	ck_assert_int_eq(m->pause.own_us, 7);
+	checkpoint_close(give(c));
+	fixture_end();
+}
+END_TEST
+
+UNIT_MAIN("image", has_a_tag_that_stays, keeps_disks_and_definition_with_the_checkpoint,
+	  reads_back_what_was_written, reads_back_pages_and_devices_over_many_segments,
 	  keeps_odd_sizes, says_in_the_manifest_what_was_taken, keeps_an_index_of_several_blocks,
 	  keeps_old_checkpoints_readable, goes_on_in_one_opening,
 	  writes_again_to_what_the_checkpoint_before_left, shows_nothing_before_the_commit,

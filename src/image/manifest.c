@@ -6,7 +6,13 @@
  *	 "base": 41, "pages_changed": …, "pages_written": …, "pages_moved": …, "pages_zero": …,
  *	 "bytes_written": …, "device_bytes": …,
  *	 "data": [[1, 250]], "fresh": [[249, 2]], "index": {"checkpoint": 42, "entries": 64000,
- *"segments": [[251, 2]]}, "deltas": [], "devices": [[253, 1]]}
+ *"segments": [[251, 2]]}, "deltas": [], "devices": [[253, 1]],
+ *	 "pause": {"stop_us": …, "disks_us": …, "devices_us": …, "resume_us": …, "own_us": …},
+ *	 "disks": [{"target": "vda", "storage": "rbd", "format": "raw", "way": "internal",
+ *	            "source": "vms/web1", "conf": "", "user": "", "snapshot": …, "bytes": …}],
+ *	 "xml": "<domain …"}
+ *
+ * The last three came later: one without them has no disks.
  */
 #include "image/manifest.h"
 
@@ -30,6 +36,8 @@ void manifest_clear(struct manifest *m)
 		segment_list_clear(&m->deltas[i].segments);
 	free(m->deltas);
 	segment_list_clear(&m->devices);
+	disk_list_clear(&m->disks);
+	free(m->xml);
 	*m = (struct manifest){0};
 }
 
@@ -119,6 +127,44 @@ static void put_layout(struct json_object *o, const struct ram_layout *l)
 	json_object_object_add(o, "blocks", blocks);
 }
 
+static void put_pause(struct json_object *o, const struct pause_parts *p)
+{
+	struct json_object *pause = json_object_new_object();
+
+	put_number(pause, "stop_us", p->stop_us);
+	put_number(pause, "disks_us", p->disks_us);
+	put_number(pause, "devices_us", p->devices_us);
+	put_number(pause, "resume_us", p->resume_us);
+	put_number(pause, "own_us", p->own_us);
+	json_object_object_add(o, "pause", pause);
+}
+
+static const char *const storages[] = {[DISK_FILE] = "file", [DISK_RBD] = "rbd", NULL};
+static const char *const formats[] = {[DISK_RAW] = "raw", [DISK_QCOW2] = "qcow2", NULL};
+static const char *const ways[] = {[DISK_INTERNAL] = "internal", [DISK_REFLINK] = "reflink", NULL};
+
+static void put_disks(struct json_object *o, const struct disk_list *l)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < l->count; i++) {
+		const struct disk *d = &l->disks[i];
+		struct json_object *disk = json_object_new_object();
+
+		put_text(disk, "target", d->target);
+		put_text(disk, "storage", storages[d->storage]);
+		put_text(disk, "format", formats[d->format]);
+		put_text(disk, "way", ways[d->way]);
+		put_text(disk, "source", d->source);
+		put_text(disk, "conf", d->conf);
+		put_text(disk, "user", d->user);
+		put_text(disk, "snapshot", d->snapshot);
+		put_number(disk, "bytes", d->bytes);
+		json_object_array_add(list, disk);
+	}
+	json_object_object_add(o, "disks", list);
+}
+
 int manifest_encode(const struct manifest *m, char **text, size_t *length, struct fault *f)
 {
 	struct json_object *o = json_object_new_object();
@@ -142,6 +188,10 @@ int manifest_encode(const struct manifest *m, char **text, size_t *length, struc
 	put_segments(o, "fresh", &m->fresh);
 	put_entry_lists(o, m);
 	put_segments(o, "devices", &m->devices);
+	put_pause(o, &m->pause);
+	put_disks(o, &m->disks);
+	if (m->xml)
+		put_text(o, "xml", m->xml);
 
 	const char *json = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
 	*text = json ? strdup(json) : NULL;
@@ -315,6 +365,85 @@ static int get_layout(struct fields *in, struct ram_layout *l, struct fault *f)
 	return in->wrong ? 0 : get_blocks(in, l, f);
 }
 
+static void get_pause(struct fields *in, struct pause_parts *p)
+{
+	struct fields pause = {get(in, "pause", json_type_object), NULL};
+
+	p->stop_us = get_number(&pause, "stop_us", INT64_MAX);
+	p->disks_us = get_number(&pause, "disks_us", INT64_MAX);
+	p->devices_us = get_number(&pause, "devices_us", INT64_MAX);
+	p->resume_us = get_number(&pause, "resume_us", INT64_MAX);
+	p->own_us = get_number(&pause, "own_us", INT64_MAX);
+	if (pause.wrong && !in->wrong)
+		in->wrong = "pause";
+}
+
+/* Which of the words, 0 where it is none. */
+static int get_word(struct fields *in, const char *key, const char *const words[])
+{
+	char text[16];
+
+	get_text(in, key, text, sizeof(text));
+	for (int i = 0; words[i]; i++)
+		if (!strcmp(text, words[i]))
+			return i;
+	if (!in->wrong)
+		in->wrong = key;
+	return 0;
+}
+
+static void get_disk(struct fields *in, struct disk *d)
+{
+	get_text(in, "target", d->target, sizeof(d->target));
+	d->storage = get_word(in, "storage", storages);
+	d->format = get_word(in, "format", formats);
+	d->way = get_word(in, "way", ways);
+	get_text(in, "source", d->source, sizeof(d->source));
+	get_text(in, "conf", d->conf, sizeof(d->conf));
+	get_text(in, "user", d->user, sizeof(d->user));
+	get_text(in, "snapshot", d->snapshot, sizeof(d->snapshot));
+	d->bytes = get_number(in, "bytes", INT64_MAX);
+}
+
+static void get_disks(struct fields *in, struct disk_list *l)
+{
+	struct json_object *list = get(in, "disks", json_type_array);
+	size_t count = list ? json_object_array_length(list) : 0;
+
+	l->disks = count ? calloc(count, sizeof(*l->disks)) : NULL;
+	for (size_t i = 0; l->disks && i < count; i++) {
+		struct fields disk = {json_object_array_get_idx(list, i), NULL};
+
+		get_disk(&disk, &l->disks[l->count++]);
+		if (disk.wrong && !in->wrong)
+			in->wrong = "disks";
+	}
+	if (l->count < count && !in->wrong)
+		in->wrong = "disks";
+}
+
+static void get_xml(struct fields *in, char **xml)
+{
+	struct json_object *value = get(in, "xml", json_type_string);
+	const char *text = value ? json_object_get_string(value) : "";
+
+	if (value && strlen(text) == (size_t)json_object_get_string_len(value))
+		*xml = strdup(text);
+	if (!*xml && !in->wrong)
+		in->wrong = "xml";
+}
+
+/* What came after the first version. */
+static void get_later_fields(struct fields *in, struct manifest *m)
+{
+	if (json_object_object_get_ex(in->object, "pause", NULL))
+		get_pause(in, &m->pause);
+	if (json_object_object_get_ex(in->object, "disks", NULL))
+		get_disks(in, &m->disks);
+	if (json_object_object_get_ex(in->object, "xml", NULL))
+		get_xml(in, &m->xml);
+}
+
 static int get_manifest(struct fields *in, struct manifest *m, struct fault *f)
 {
 	uint64_t version = get_number(in, "format", UINT32_MAX);
@@ -344,6 +473,7 @@ static int get_manifest(struct fields *in, struct manifest *m, struct fault *f)
 	get_segments(in, "fresh", &m->fresh);
 	get_entry_lists(in, m);
 	get_segments(in, "devices", &m->devices);
+	get_later_fields(in, m);
 	return 0;
 }
 

@@ -22,7 +22,15 @@ static const char valid[] =
 	"\"device_bytes\":12888,\"data\":[[1,1],[3,1]],\"fresh\":[[3,1]],"
 	"\"index\":{\"checkpoint\":40,\"entries\":1740,\"segments\":[[2,1]]},"
 	"\"deltas\":[{\"checkpoint\":41,\"entries\":9,\"segments\":[[6,1],[8,2]]},"
-	"{\"checkpoint\":42,\"entries\":0,\"segments\":[]}],\"devices\":[[4,1]]}";
+	"{\"checkpoint\":42,\"entries\":0,\"segments\":[]}],\"devices\":[[4,1]],"
+	"\"pause\":{\"stop_us\":100,\"disks_us\":500,\"devices_us\":200,\"resume_us\":60,"
+	"\"own_us\":50},"
+	"\"disks\":[{\"target\":\"vda\",\"storage\":\"rbd\",\"format\":\"raw\","
+	"\"way\":\"internal\",\"source\":\"vms\\/web1\",\"conf\":\"c\",\"user\":\"u\","
+	"\"snapshot\":\"vmguard-3-42-0123abcd\",\"bytes\":1048576},"
+	"{\"target\":\"vdb\",\"storage\":\"file\",\"format\":\"raw\",\"way\":\"reflink\","
+	"\"source\":\"d\",\"conf\":\"\",\"user\":\"\",\"snapshot\":\"s\",\"bytes\":0}],"
+	"\"xml\":\"<domain>\"}";
 
 static int decode(struct manifest *m, const char *text)
 {
@@ -99,6 +107,44 @@ START_TEST(reads_every_list_of_segments)
 }
 END_TEST
 
+START_TEST(reads_the_disks_and_the_definition)
+{
+	struct manifest m;
+
+	ck_assert_msg(decode(&m, valid) == 0, "%s", fault.text);
+	ck_assert_int_eq(m.pause.disks_us, 500);
+	ck_assert_int_eq(m.pause.own_us, 50);
+	ck_assert_uint_eq(m.disks.count, 2);
+	ck_assert_str_eq(m.disks.disks[0].target, "vda");
+	ck_assert_int_eq(m.disks.disks[0].storage, DISK_RBD);
+	ck_assert_int_eq(m.disks.disks[0].format, DISK_RAW);
+	ck_assert_int_eq(m.disks.disks[0].way, DISK_INTERNAL);
+	ck_assert_str_eq(m.disks.disks[0].source, "vms/web1");
+	ck_assert_str_eq(m.disks.disks[0].snapshot, "vmguard-3-42-0123abcd");
+	ck_assert_uint_eq(m.disks.disks[0].bytes, 1048576);
+	ck_assert_int_eq(m.disks.disks[1].way, DISK_REFLINK);
+	ck_assert_str_eq(m.xml, "<domain>");
+	manifest_clear(&m);
+}
+END_TEST
+
+START_TEST(reads_one_from_before_there_were_disks)
+{
+	static const char *const later[] = {"pause", "disks", "xml"};
+	struct json_object *o = json_tokener_parse(valid);
+	struct manifest m;
+
+	for (size_t i = 0; i < 3; i++)
+		json_object_object_del(o, later[i]);
+	ck_assert_int_eq(decode(&m, json_object_to_json_string(o)), 0);
+	ck_assert_uint_eq(m.disks.count, 0);
+	ck_assert_ptr_null(m.xml);
+	ck_assert_int_eq(m.pause.stop_us, 0);
+	json_object_put(o);
+	manifest_clear(&m);
+}
+END_TEST
+
 START_TEST(writes_what_it_read)
 {
 	struct manifest m;
@@ -165,6 +211,22 @@ static void must_refuse_field(const char *key, const char *value)
 	snprintf(words, sizeof(words), "the manifest's field \"%s\"", key);
 	must_refuse(text, -EBADMSG, words);
 }
+
+START_TEST(names_what_is_wrong_with_the_disks)
+{
+	static const char *const disks[] = {
+		"1", "{}", "[1]", "[{}]", "[null]", "[{\"target\":\"vda\",\"storage\":\"tape\"}]"};
+	static const char *const pauses[] = {"1", "[]", "{}", "{\"stop_us\":-1}"};
+	static const char *const xmls[] = {"1", "{}", "\"a\\u0000b\""};
+
+	for (size_t i = 0; i < sizeof(disks) / sizeof(disks[0]); i++)
+		must_refuse_field("disks", disks[i]);
+	for (size_t i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++)
+		must_refuse_field("pause", pauses[i]);
+	for (size_t i = 0; i < sizeof(xmls) / sizeof(xmls[0]); i++)
+		must_refuse_field("xml", xmls[i]);
+}
+END_TEST
 
 static const char *const numbers[] = {"format",	      "epoch",	       "number",
 				      "time_ms",      "pause_us",      "page_bytes",
@@ -312,7 +374,9 @@ START_TEST(refuses_json_that_is_deep_or_huge)
 }
 END_TEST
 
-UNIT_MAIN("manifest", reads_every_field, reads_every_list_of_segments, writes_what_it_read,
+UNIT_MAIN("manifest", reads_every_field, reads_every_list_of_segments,
+	  reads_the_disks_and_the_definition, reads_one_from_before_there_were_disks,
+	  names_what_is_wrong_with_the_disks, writes_what_it_read,
 	  keeps_block_names_whatever_is_in_them, names_a_field_that_is_missing_or_of_another_type,
 	  names_a_field_that_is_out_of_range, names_a_list_with_a_wrong_entry,
 	  says_that_it_does_not_read_another_version, refuses_what_is_not_a_json_object,

@@ -47,7 +47,7 @@ static int begin_next(struct image *image, const struct ram_layout *l, struct fa
 	struct manifest *m = &image->next;
 
 	snprintf(m->guest, sizeof(m->guest), "%s", image->store->guest);
-	m->id = (struct checkpoint_id){image->head.id.epoch, image->head.id.number + 1};
+	m->id = image_next_id(image);
 	m->base = image->base.id.number;
 	image->changed = calloc(l->pages / 8 + 1, 1);
 	if (!image->changed)
