@@ -9,11 +9,14 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "vmguard/fault.h"
 #include "vmguard/scope.h"
+#include "vmguard/store.h"
 
 enum {
 	DISK_TARGET_BYTES = 64,
@@ -55,4 +58,91 @@ struct disk_list {
 	size_t count;
 };
 
-void disk_list_clear(struct disk_list *list);
+static inline void disk_list_clear(struct disk_list *list)
+{
+	free(list->disks);
+	*list = (struct disk_list){0};
+}
+
+/* ---- of a running guest ------------------------------------------------------------------ */
+
+struct hypervisor;
+
+/*
+ * The guest's writable disks, as QEMU has them; *list is empty before. -EPERM: one of them cannot
+ * have a snapshot, says which, why, and what helps.
+ */
+int disks_find(struct hypervisor *h, struct disk_list *list, struct fault *f);
+
+/*
+ * What can be done before the guest stands still: QEMU makes the snapshots of several RBD images
+ * one after the other, so these are opened here, to have them made at the same time. NULL: there is
+ * nothing to be gained, or they cannot be opened, and QEMU makes them all.
+ */
+struct disks_ready;
+struct disks_ready *disks_prepare(const struct disk_list *list);
+void disks_ready_free(struct disks_ready *ready); /* accepts NULL */
+
+/*
+ * Gives each disk a snapshot of this name and notes it in the list: all or none. The guest stands
+ * still meanwhile, so that they are of one instant.
+ */
+int disks_take(struct hypervisor *h, struct disk_list *list, struct disks_ready *ready,
+	       const char *name, struct fault *f);
+
+/* Makes durable what is not yet. Once the guest runs again, and before anybody relies on it. */
+int disks_settle(const struct disk_list *list, struct fault *f);
+
+/* Fills in the nodes of those disks that the guest has open now; the others get none. */
+int disks_locate(struct hypervisor *h, struct disk_list *list, struct fault *f);
+
+/* ---- snapshots by their names ------------------------------------------------------------ */
+
+/* Whose snapshot it is. The tag tells images apart: other stores' checkpoints have equal numbers.
+ */
+struct disk_snapshot_name {
+	struct checkpoint_id id;
+	uint32_t tag;
+};
+
+void disk_snapshot_format(const struct disk_snapshot_name *n, char name[DISK_SNAPSHOT_BYTES]);
+/* Whether a name is vmguard's; foreign names are not an error. */
+bool disk_snapshot_parse(const char *name, struct disk_snapshot_name *n);
+
+/*
+ * Calls `each` for every snapshot of a disk that has a name of vmguard's, in no order, until it
+ * fails. Through the guest's monitor where that is given and has the disk open. An RBD image is
+ * asked within DISK_LIMIT_MS. -ENOENT: there is no such disk.
+ */
+enum { DISK_LIMIT_MS = 60000 };
+int disk_snapshots(const struct disk *d, struct hypervisor *h,
+		   int (*each)(void *context, const char *name), void *context, struct fault *f);
+
+/*
+ * Removes d->snapshot: of an RBD image from outside, of a qcow2 file through the monitor of the
+ * guest that has it open (h may be NULL), else with qemu-img. 0 also where it is gone. -EBUSY: it
+ * is needed, or cannot be removed now; says by whom, and what helps. -EPERM: not vmguard's name.
+ */
+int disk_snapshot_remove(const struct disk *d, struct hypervisor *h, struct fault *f);
+
+/* Removes those of a whole list; calls `left` for each that stays. */
+void disks_remove(struct disk_list *list, struct hypervisor *h,
+		  void (*left)(void *context, const struct disk *d, const struct fault *why),
+		  void *context);
+
+/*
+ * Removes from the disks of the list what is vmguard's, has one of these tags and is of no
+ * checkpoint of these: a crash, or a disk that was in use, has left it. Counts what went.
+ */
+struct disk_orphans {
+	const uint32_t *tags;
+	size_t tag_count;
+	const struct checkpoint_id *kept;
+	size_t kept_count;
+	bool dry_run;
+	void (*gone)(void *context, const struct disk *d);
+	void (*left)(void *context, const struct disk *d, const struct fault *why);
+	void *context;
+};
+int disks_remove_orphans(const struct disk_list *list, struct hypervisor *h,
+			 const struct disk_orphans *o, struct fault *f);

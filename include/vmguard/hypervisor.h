@@ -65,6 +65,17 @@ struct hypervisor_ops {
 	int (*fd)(const struct hypervisor *h);
 
 	/*
+	 * Optional. The definition of the guest as it runs, from which its manager could start it
+	 * elsewhere, secrets included; the caller frees *xml.
+	 */
+	int (*describe)(struct hypervisor *h, char **xml, struct fault *f);
+
+	/* Optional. What its manager calls the disk of a device ("virtio-disk0" is "vda"). -ENOENT.
+	 */
+	int (*disk_name)(struct hypervisor *h, const char *device, char name[MONITOR_NAME_BYTES],
+			 struct fault *f);
+
+	/*
 	 * Optional. Whether the one who manages the guest leaves it alone, so that a snapshot can
 	 * begin. Changes nothing. -EPERM: it has work of its own under way, or another mind.
 	 */
@@ -116,6 +127,20 @@ static inline int hypervisor_event(struct hypervisor *h, int limit_ms, struct mo
 static inline int hypervisor_check(struct hypervisor *h, struct fault *f)
 {
 	return h->ops->check ? h->ops->check(h, f) : 0;
+}
+
+/* *xml is NULL where there is no definition. */
+static inline int hypervisor_describe(struct hypervisor *h, char **xml, struct fault *f)
+{
+	*xml = NULL;
+	return h->ops->describe ? h->ops->describe(h, xml, f) : 0;
+}
+
+/* 1: it has no names of its own. */
+static inline int hypervisor_disk_name(struct hypervisor *h, const char *device,
+				       char name[MONITOR_NAME_BYTES], struct fault *f)
+{
+	return h->ops->disk_name ? h->ops->disk_name(h, device, name, f) : 1;
 }
 
 static inline pid_t hypervisor_pid(const struct hypervisor *h)

@@ -12,6 +12,7 @@
 #include "libvirt/loop.h"
 #include "libvirt/process.h"
 #include "libvirt/state.h"
+#include "libvirt/xml.h"
 #include "vmguard/clock.h"
 #include "vmguard/libvirt.h"
 #include "vmguard/qmp.h"
@@ -184,6 +185,35 @@ static int domain_fd(const struct hypervisor *h)
 	return -1;
 }
 
+static int definition(struct hypervisor *h, bool portable, char **xml, struct fault *f)
+{
+	struct domain *d = (struct domain *)h;
+	int r = be_connected(d, f);
+
+	if (!r)
+		r = link_definition(d->link, portable, xml, f);
+	return r < 0 ? fault_wrap(f, "%s", h->where) : 0;
+}
+
+static int domain_describe(struct hypervisor *h, char **xml, struct fault *f)
+{
+	return definition(h, true, xml, f);
+}
+
+/* Devices have their ids only in the definition that is for this host. */
+static int domain_disk_name(struct hypervisor *h, const char *device, char name[MONITOR_NAME_BYTES],
+			    struct fault *f)
+{
+	auto_free char *xml = NULL;
+	int r = definition(h, false, &xml, f);
+
+	if (r < 0)
+		return r;
+	if (xml_disk_target(xml, device, name))
+		return 0;
+	return fault_set(f, -ENOENT, "%s has no disk whose device is %s", h->where, device);
+}
+
 static int domain_check(struct hypervisor *h, struct fault *f)
 {
 	struct domain *d = (struct domain *)h;
@@ -237,6 +267,8 @@ int hypervisor_open_libvirt(const char *uri, const char *domain, struct hypervis
 		.event = domain_event,
 		.pid = domain_pid,
 		.fd = domain_fd,
+		.describe = domain_describe,
+		.disk_name = domain_disk_name,
 		.check = domain_check,
 	};
 	int r = loop_start(f);

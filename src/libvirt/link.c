@@ -23,6 +23,7 @@ struct link_call {
 	int *count;			  /* where it counts: link->calls or opening */
 	char *texts[2];			  /* arguments; freed with the call */
 	int fd;				  /* a copy, or -1 */
+	unsigned flags;
 	struct fault fault;
 	char *reply; /* result */
 	struct link_state state;
@@ -343,6 +344,30 @@ int link_state(struct link *link, struct link_state *state, struct fault *f)
 	if (r < 0)
 		return r;
 	*state = c->state;
+	c->base.free(&c->base, false);
+	return 0;
+}
+
+static int ask_definition(struct link_call *c)
+{
+	c->reply = virDomainGetXMLDesc(c->link->domain, c->flags);
+	return c->reply ? 0 : fail(c);
+}
+
+int link_definition(struct link *link, bool portable, char **xml, struct fault *f)
+{
+	int r = check_calls(&link->calls, LINK_CALLS_MAX, f);
+
+	if (r < 0)
+		return r;
+	struct link_call *c = call_new(link, &link->calls, ask_definition);
+	if (!c)
+		return fault_errno(f, -ENOMEM, "call libvirt");
+	c->flags = portable ? VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE : 0;
+	r = call_run(c, f);
+	if (r < 0)
+		return r;
+	*xml = give(c->reply);
 	c->base.free(&c->base, false);
 	return 0;
 }

@@ -58,3 +58,8 @@ int link_monitor(struct link *link, const char *command, int pass_fd, char **rep
 		 struct fault *f);
 /* How the domain is, for libvirt. Errors as of link_monitor(). */
 int link_state(struct link *link, struct link_state *state, struct fault *f);
+/*
+ * The domain's definition as it runs, with its secrets: `portable` as another host needs it, else
+ * with what libvirt added for this one. The caller frees *xml. Errors as of link_monitor().
+ */
+int link_definition(struct link *link, bool portable, char **xml, struct fault *f);
