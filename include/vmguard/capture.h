@@ -11,6 +11,9 @@
  * QEMU has completed: a background snapshot that is cancelled or loses its reader hangs the
  * guest for good (QEMU 7.2). Only then is the checkpoint dropped and the failure reported; the
  * last checkpoint stays.
+ *
+ * A guest with disks that it can write to is stopped for their snapshots, which are of the same
+ * instant as its RAM: stop, all disks or none, then QEMU's snapshot, which lets it run.
  */
 #pragma once
 
@@ -36,6 +39,14 @@ struct capture_options {
 	uint64_t spool_bytes; /* 0: a quarter of the guest's RAM */
 	uint64_t max_rate;    /* bytes a second to the store; 0: no limit */
 	bool allow_resume;    /* a paused guest is captured, and runs afterwards */
+	bool without_disks;   /* its disks get no snapshots, and it is not stopped for them */
+	/*
+	 * Called before the guest is stopped for its disks (armed), and when it runs again: if this
+	 * process dies in between, somebody else has to let the guest go on. An error: it is not
+	 * stopped. May be NULL.
+	 */
+	int (*guard)(void *context, bool armed, struct fault *f);
+	void *guard_context;
 	void (*progress)(void *context, const struct capture_progress *p); /* may be NULL */
 	void *progress_context;
 	/* Set by a signal handler: drop this checkpoint, end when QEMU has completed. May be NULL.
@@ -58,6 +69,8 @@ struct capture_result {
 	uint64_t spool_used_bytes; /* the most that was in it */
 	int64_t spool_full_ms;	   /* how long the reader waited for room: back-pressure */
 	int64_t pause_us;	   /* between QEMU's events STOP and RESUME */
+	struct pause_parts pause;  /* of it, where the guest was stopped for its disks */
+	size_t disks;		   /* that have a snapshot */
 	int64_t total_ms;
 	/* Where threads were seen to run. */
 	cpu_set_t vcpu_cpus, reader_cpus, writer_cpus;

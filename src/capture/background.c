@@ -243,6 +243,14 @@ static int switch_on(struct engine *e, struct fault *f)
 	return r < 0 ? r : hypervisor_check(e->h, f);
 }
 
+/* Meanwhile somebody may have begun to save the guest, which our capability would spoil. */
+static int do_last(struct engine *e, struct fault *f)
+{
+	int r = e->last(e->last_context, f);
+
+	return r < 0 ? r : hypervisor_check(e->h, f);
+}
+
 static int background_start(struct engine *e, int fd, struct fault *f)
 {
 	struct fault ignored; /* it guards against bad luck; the snapshot is good without */
@@ -251,6 +259,8 @@ static int background_start(struct engine *e, int fd, struct fault *f)
 	if (!r)
 		r = switch_on(e, f);
 	bool switched_on = !r;
+	if (!r && e->last)
+		r = do_last(e, f);
 	if (!r)
 		r = doubt(e, migrate(e, f));
 	if (!r) {

@@ -19,12 +19,14 @@
 #include "capture/fifo.h"
 #include "capture/reader.h"
 #include "capture/spool.h"
+#include "capture/standstill.h"
 #include "vmguard/clock.h"
 #include "vmguard/cpus.h"
 #include "vmguard/rescue.h"
 
 enum {
 	POLL_MS = 100,
+	STANDING_POLL_MS = 1,	/* while the guest stands still */
 	FAILED_DRAIN_MS = 5000, /* how long QEMU may take to close the FIFO after it failed */
 	COMMIT_WRITES = 2,	/* image_commit(): manifest, superblock; not through the spool */
 };
@@ -34,6 +36,8 @@ struct capture {
 	struct engine engine;
 	struct engine_state state;
 	struct image *image;
+	struct standstill still;
+	char *xml; /* the guest's definition; NULL: it has none */
 	struct fifo fifo;
 	struct spool *spool;
 	struct reader *reader;
@@ -102,11 +106,42 @@ static bool stream_ended(struct capture *c)
 	return now.ended;
 }
 
+/*
+ * The first page, or that it runs, or that it will not come to that. QEMU 7.2 lets it run by itself
+ * at about the time of the first page.
+ */
+static bool stands(struct capture *c)
+{
+	struct reader_figures now;
+
+	reader_figures(c->reader, &now);
+	return !now.first_us && !now.ended && !c->state.resume_us && !c->state.failed &&
+	       !c->monitor_lost;
+}
+
+/* A guest that was stopped for its disks goes on as soon as its RAM is protected. */
+static void let_it_run(struct capture *c)
+{
+	struct fault again; /* it is tried again at the end */
+
+	if (!c->still.stopped)
+		return;
+	while (stands(c))
+		if (c->engine.ops->wait(&c->engine, STANDING_POLL_MS, &c->state,
+					&c->monitor_fault) < 0)
+			c->monitor_lost = true;
+	if (c->state.resume_us)
+		standstill_is_over(&c->still);
+	else if (!c->monitor_lost)
+		standstill_end(&c->still, &again);
+}
+
 /* Until the FIFO is at its end and QEMU has said how it went. */
 static void wait_for_qemu(struct capture *c)
 {
 	int64_t failed_ms = 0;
 
+	let_it_run(c);
 	see_vcpus(c);
 	while (!stream_ended(c) || !(c->state.completed || c->state.failed || c->monitor_lost)) {
 		turn(c);
@@ -158,6 +193,7 @@ static int run_stream(struct capture *c, struct fault *f)
 
 	fifo_given(&c->fifo);
 	if (r < 0) {
+		standstill_end(&c->still, &late);
 		reader_quit(c->reader);
 		reader_finish(c->reader, &late);
 		return r;
@@ -171,7 +207,11 @@ static int run_stream(struct capture *c, struct fault *f)
 
 static int stream_guest(struct capture *c, struct fault *f)
 {
-	struct reader_options options = {.image = c->image, .spool_bytes = c->options->spool_bytes};
+	struct reader_options options = {
+		.image = c->image,
+		.spool_bytes = c->options->spool_bytes,
+		.stopped = c->still.ran && standstill_is_needed(&c->still),
+	};
 	int r = spool_new(image_store(c->image), &c->spool, f);
 
 	if (!r)
@@ -208,6 +248,8 @@ static void fill_result(struct capture *c, const struct manifest *m, struct capt
 		.spool_used_bytes = spool.used_bytes,
 		.spool_full_ms = spool.full_us / 1000,
 		.pause_us = m->pause_us,
+		.pause = m->pause,
+		.disks = m->disks.count,
 		.total_ms = monotonic_ms() - c->started_ms,
 		.vcpu_cpus = c->vcpu_cpus,
 		.reader_cpus = c->figures.cpus,
@@ -222,10 +264,19 @@ static int commit(struct capture *c, struct capture_result *result, struct fault
 	struct checkpoint_facts facts = {
 		.time_ms = s->stop_us ? s->stop_us / 1000 : wall_ms(),
 		.pause_us = s->resume_us > s->stop_us ? s->resume_us - s->stop_us : 0,
+		.pause = standstill_parts(&c->still, s->stop_us, c->figures.first_us, s->resume_us),
 		.qemu_version = c->engine.h->qemu_version,
+		.disks = &c->still.disks,
+		.xml = c->xml,
 	};
-	int r = image_commit(c->image, &facts, &m, f);
+	int r = disks_settle(&c->still.disks, f);
 
+	if (!r) {
+		/* Where it fails nobody may know whether they belong to a checkpoint: who looks
+		   next does, from the list. */
+		standstill_keep(&c->still);
+		r = image_commit(c->image, &facts, &m, f);
+	}
 	if (!r)
 		fill_result(c, m, result);
 	return r;
@@ -236,8 +287,57 @@ static void drop(struct capture *c, int why)
 {
 	struct fault ignored;
 
+	standstill_undo(&c->still);
 	if (why != -ETIMEDOUT)
 		image_drop(c->image, &ignored);
+}
+
+/*
+ * What a crash has left of a checkpoint that was never committed, the name of the next one among
+ * it, or of one whose disks were in use when it was deleted.
+ */
+static int clean_disks(struct capture *c, struct fault *f)
+{
+	auto_free struct checkpoint_id *ids = NULL;
+	size_t count = 0;
+	const uint32_t tags[] = {image_tag(c->image), image_first_tag(c->image)};
+	int r = store_checkpoints(image_store(c->image), &ids, &count, f);
+	struct disk_orphans orphans = {
+		.tags = tags, .tag_count = 2, .kept = ids, .kept_count = count};
+
+	return r < 0 ? r : disks_remove_orphans(&c->still.disks, c->engine.h, &orphans, f);
+}
+
+/* Which disks it has, and that each of them can have a snapshot. */
+static int prepare_disks(struct capture *c, struct fault *f)
+{
+	struct standstill *s = &c->still;
+	char state[32];
+	int r = hypervisor_describe(c->engine.h, &c->xml, f);
+
+	if (r < 0 || c->options->without_disks)
+		return r;
+	s->h = c->engine.h;
+	s->options = c->options;
+	disk_snapshot_format(
+		&(struct disk_snapshot_name){image_next_id(c->image), image_tag(c->image)},
+		s->name);
+	r = disks_find(s->h, &s->disks, f);
+	if (r < 0 || !standstill_is_needed(s))
+		return r;
+	r = hypervisor_run_state(s->h, state, f);
+	if (r < 0)
+		return r;
+	s->ran = !strcmp(state, "running");
+	r = clean_disks(c, f);
+	if (!r)
+		s->ready = disks_prepare(&s->disks);
+	return r;
+}
+
+static int stand_still(void *capture, struct fault *f)
+{
+	return standstill_begin(&((struct capture *)capture)->still, f);
 }
 
 /* All that can be done, and refused, while the guest is not touched. */
@@ -249,6 +349,8 @@ static int prepare(struct capture *c, struct fault *f)
 
 	if (!r)
 		r = c->engine.ops->check(&c->engine, c->options->allow_resume, f);
+	if (!r)
+		r = prepare_disks(c, f);
 	if (!r)
 		r = hypervisor_ram_bytes(c->engine.h, &ram_bytes, f);
 	if (!r)
@@ -269,6 +371,27 @@ static int tell_both(struct fault *f, const struct fault *reset)
 	return f->code = reset->code;
 }
 
+/* However it went. */
+static int leave_running(struct capture *c, int r, struct fault *f)
+{
+	struct fault still;
+
+	if (standstill_end(&c->still, &still) >= 0 || still.code == -ECONNRESET)
+		return r;
+	if (r < 0)
+		return tell_both(f, &still);
+	*f = still;
+	return f->code;
+}
+
+static void capture_clear(struct capture *c)
+{
+	spool_free(c->spool);
+	standstill_clear(&c->still);
+	free(c->vcpus);
+	free(c->xml);
+}
+
 int capture_run(struct hypervisor *h, struct image *image, const struct capture_options *options,
 		struct capture_result *result, struct fault *f)
 {
@@ -276,10 +399,15 @@ int capture_run(struct hypervisor *h, struct image *image, const struct capture_
 	struct capture c = {.options = options, .image = image, .started_ms = monotonic_ms()};
 
 	engine_init(&c.engine, h);
+	c.engine.last = stand_still;
+	c.engine.last_context = &c;
 	int r = prepare(&c, f);
-	if (r < 0)
+	if (r < 0) {
+		capture_clear(&c);
 		return fault_wrap(f, "snapshot of %s", guest_of(&c));
+	}
 	r = stream_guest(&c, f);
+	r = leave_running(&c, r, f);
 	int reset = c.engine.ops->reset(&c.engine, &reset_fault);
 	if (!r)
 		r = commit(&c, result, f);
@@ -291,7 +419,6 @@ int capture_run(struct hypervisor *h, struct image *image, const struct capture_
 		*f = reset_fault;
 		r = fault_wrap(f, "checkpoint %" PRIu64 " is taken, but", result->id.number);
 	}
-	spool_free(c.spool);
-	free(c.vcpus);
+	capture_clear(&c);
 	return r < 0 ? fault_wrap(f, "snapshot of %s", guest_of(&c)) : 0;
 }

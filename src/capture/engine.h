@@ -33,7 +33,8 @@ struct engine_ops {
 	/*
 	 * Makes QEMU write the stream to fd. When it fails QEMU has no copy of fd left, and
 	 * reset() was not skipped by it: call that in any case. 0 also where QEMU did not answer
-	 * and may have begun, so that fd is read; wait() then finds out.
+	 * and may have begun, so that fd is read; wait() then finds out. Calls `last`, where there
+	 * is one, when nothing but the order to begin is left to be done.
 	 */
 	int (*start)(struct engine *e, int fd, struct fault *f);
 
@@ -56,6 +57,8 @@ struct engine {
 	bool changed;  /* settings of QEMU that reset() puts back */
 	bool unsure;   /* QEMU has to be asked how it is: events were lost */
 	bool doubtful; /* and whether it began at all */
+	int (*last)(void *context, struct fault *f); /* the caller's; NULL: nothing */
+	void *last_context;
 };
 
 /* The engine for a guest. */

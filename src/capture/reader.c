@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "vmguard/capture.h"
 #include "vmguard/clock.h"
@@ -32,6 +33,7 @@ struct reader {
 	_Atomic bool abandoned, quitting;
 	_Atomic bool ended;
 	_Atomic uint64_t bytes, pages, pages_zero, pages_total, device_bytes;
+	_Atomic int64_t first_us;
 	uint8_t buffer[READ_BYTES];
 };
 
@@ -55,7 +57,8 @@ static int reader_page(struct stream_sink *s, uint64_t page, const uint8_t *data
 {
 	struct reader *r = (struct reader *)s;
 
-	atomic_fetch_add_explicit(&r->pages, 1, memory_order_relaxed);
+	if (!atomic_fetch_add_explicit(&r->pages, 1, memory_order_relaxed))
+		r->first_us = clock_us(CLOCK_REALTIME);
 	if (!data)
 		atomic_fetch_add_explicit(&r->pages_zero, 1, memory_order_relaxed);
 	return image_add_page(r->options.image, page, data, f);
@@ -67,7 +70,14 @@ static int reader_devices(struct stream_sink *s, const uint8_t *state, size_t by
 	struct reader *r = (struct reader *)s;
 
 	r->device_bytes = bytes;
-	return image_end(r->options.image, state, bytes, f);
+	if (!r->options.stopped)
+		return image_end(r->options.image, state, bytes, f);
+	auto_free uint8_t *changed = malloc(bytes + 1);
+	if (!changed)
+		return fault_errno(f, -ENOMEM, "keep %zu bytes of device state", bytes);
+	memcpy(changed, state, bytes);
+	stream_mark_running(changed, bytes);
+	return image_end(r->options.image, changed, bytes, f);
 }
 
 static void consume(struct reader *r, size_t bytes)
@@ -155,6 +165,7 @@ void reader_figures(const struct reader *r, struct reader_figures *figures)
 		.pages_zero = r->pages_zero,
 		.pages_total = r->pages_total,
 		.device_bytes = r->device_bytes,
+		.first_us = r->first_us,
 		.ended = r->ended,
 	};
 	if (figures->ended)

@@ -22,6 +22,7 @@ struct reader_options {
 	struct image *image;
 	struct spool *spool;
 	uint64_t spool_bytes; /* 0: a quarter of RAM */
+	bool stopped;	      /* it ran until we stopped it: so it will when it is restored */
 };
 
 int reader_start(const struct reader_options *options, struct reader **r, struct fault *f);
@@ -32,8 +33,9 @@ void reader_abandon(struct reader *r);
 struct reader_figures {
 	uint64_t bytes, pages, pages_zero, pages_total;
 	uint64_t device_bytes;
-	bool ended;	/* the end of file was read */
-	cpu_set_t cpus; /* where the reader was seen to run; none before it has ended */
+	int64_t first_us; /* since 1970, when the first page came; 0: none yet */
+	bool ended;	  /* the end of file was read */
+	cpu_set_t cpus;	  /* where the reader was seen to run; none before it has ended */
 };
 
 /* How far it is. Any thread. */
