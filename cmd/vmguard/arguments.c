@@ -37,6 +37,7 @@ static const struct row {
 	{"max-rate", SIZE, offsetof(struct arguments, max_rate)},
 	{"transfer-cpus", TEXT, offsetof(struct arguments, transfer_cpus)},
 	{"allow-resume", FLAG, offsetof(struct arguments, allow_resume)},
+	{"without-disks", FLAG, offsetof(struct arguments, without_disks)},
 	{"every", DURATION, offsetof(struct arguments, every_ms)},
 	{"store-wait", DURATION, offsetof(struct arguments, store_wait_ms)},
 	{"count", COUNT, offsetof(struct arguments, count)},

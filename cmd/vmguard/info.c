@@ -26,6 +26,22 @@ static void add_blocks(struct json_object *o, const struct ram_layout *l)
 	json_object_object_add(o, "blocks", blocks);
 }
 
+static void add_disks(struct json_object *o, const struct disk_list *l)
+{
+	struct json_object *disks = json_object_new_array();
+
+	for (size_t i = 0; i < l->count; i++) {
+		struct json_object *disk = json_object_new_object();
+
+		json_add_text(disk, "target", l->disks[i].target);
+		json_add_text(disk, "source", l->disks[i].source);
+		json_add_text(disk, "snapshot", l->disks[i].snapshot);
+		json_add_number(disk, "bytes", l->disks[i].bytes);
+		json_object_array_add(disks, disk);
+	}
+	json_object_object_add(o, "disks", disks);
+}
+
 static void print_json(const struct info *i)
 {
 	const struct manifest *m = i->m;
@@ -56,6 +72,8 @@ static void print_json(const struct info *i)
 	for (size_t k = 0; k < sizeof(numbers) / sizeof(numbers[0]); k++)
 		json_add_number(o, numbers[k].key, numbers[k].value);
 	json_add_ms(o, "pause_ms", m->pause_us);
+	json_add_pause(o, &m->pause);
+	add_disks(o, &m->disks);
 	json_add_text(o, "machine", m->layout.machine);
 	json_add_text(o, "qemu", m->qemu_version);
 	add_blocks(o, &m->layout);
@@ -106,6 +124,10 @@ static void print_text(const struct info *i)
 	printf("  machine       %s, QEMU %s\n", m->layout.machine, m->qemu_version);
 	print_memory(&m->layout, m->pages_zero);
 	print_changes(m);
+	for (size_t k = 0; k < m->disks.count; k++)
+		printf("  disk          %s, %s, snapshot %s of %s\n", m->disks.disks[k].target,
+		       format_bytes(m->disks.disks[k].bytes, size), m->disks.disks[k].snapshot,
+		       m->disks.disks[k].source);
 	printf("  device state  %s\n", format_bytes(m->device_bytes, size));
 	printf("  index         of checkpoint %" PRIu64 ", and %zu deltas since\n",
 	       m->index.checkpoint, m->delta_count);

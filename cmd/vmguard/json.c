@@ -51,3 +51,18 @@ void json_print(struct json_object *o)
 	fflush(stdout);
 	json_object_put(o);
 }
+
+void json_add_pause(struct json_object *o, const struct pause_parts *p)
+{
+	struct json_object *parts;
+
+	if (!p->disks_us)
+		return;
+	parts = json_object_new_object();
+	json_add_ms(parts, "stop", p->stop_us);
+	json_add_ms(parts, "disks", p->disks_us);
+	json_add_ms(parts, "devices", p->devices_us);
+	json_add_ms(parts, "resume", p->resume_us);
+	json_add_ms(parts, "own", p->own_us);
+	json_object_object_add(o, "pause_parts_ms", parts);
+}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "verb.h"
+#include "waker.h"
 
 static const struct verb *const verbs[] = {
 	&verb_snapshot, &verb_snapshots, &verb_info,   &verb_diff,   &verb_verify,
@@ -35,6 +36,8 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "";
 
 	signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write() */
+	if (!strcmp(name, WAKER_WORD))
+		return waker_main(argc - 2, argv + 2);
 	if (!strcmp(name, "--version")) {
 		printf("vmguard %s\n", VMGUARD_VERSION);
 		return EXIT_DONE;

@@ -12,6 +12,7 @@ struct pruned {
 	struct prune_options options;
 	struct json_object *json; /* NULL: print a table */
 	uint64_t kept, gone;
+	uint64_t orphans; /* snapshots of disks without a checkpoint that went */
 };
 
 static void add_object(const struct pruned *p, const struct retention_choice *c)
@@ -50,15 +51,42 @@ static int show(void *context, const struct retention_choice *c)
 		print_row(p, c);
 	p->kept += c->reason != NULL;
 	p->gone += c->reason == NULL;
+	if (!c->reason && !p->options.dry_run)
+		leftovers_remove(p->guest, &c->disks, NULL);
 	return 0;
+}
+
+static void show_orphan(void *context, const struct disk *d, const struct fault *why)
+{
+	struct pruned *p = context;
+
+	p->orphans += !why;
+	if (!p->json) {
+		printf("%s: snapshot %s of disk %s (%s) has no checkpoint and %s%s\n", p->guest,
+		       d->snapshot, d->target, d->source, why ? "stays: " : "goes",
+		       why ? why->text : "");
+		return;
+	}
+	struct json_object *o = json_object_new_object();
+	json_add_text(o, "guest", p->guest);
+	json_add_text(o, "orphan", d->snapshot);
+	json_add_text(o, "disk", d->target);
+	json_add_text(o, "source", d->source);
+	json_add_bool(o, "kept", why);
+	if (why)
+		json_add_text(o, "reason", why->text);
+	json_object_array_add(p->json, o);
 }
 
 static int prune_guest(void *context, const char *guest, struct fault *f)
 {
 	struct pruned *p = context;
 
+	const struct leftovers leftovers = {p->options.dry_run, show_orphan, p};
+
 	p->guest = guest;
-	return retention_prune(p->store, guest, NULL, &p->options, f);
+	int r = retention_prune(p->store, guest, NULL, &p->options, f);
+	return r < 0 ? r : leftovers_prune(p->store, guest, &leftovers, f);
 }
 
 static int prune(const struct arguments *a, struct pruned *p, struct fault *f)
@@ -104,7 +132,7 @@ static int prune_run(int argc, char **argv)
 
 const struct verb verb_prune = {
 	.name = "prune",
-	.summary = "Deletes the checkpoints that no rule keeps.",
+	.summary = "Deletes the checkpoints that no rule keeps, and what others left on disks.",
 	.usage = "--store URI [NAME] --keep-last N … [--dry-run] [--json]",
 	.help = HELP_STORE "  NAME              only this guest's; default each guest's\n" HELP_KEEP
 			   "  --dry-run         only say what would go\n" HELP_KEY

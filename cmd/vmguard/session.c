@@ -28,15 +28,27 @@ static void draw(void *session, const struct capture_progress *p)
 	});
 }
 
+static int guard(void *session, bool armed, struct fault *f)
+{
+	struct session *s = session;
+	int r = s->waker.pid ? 0 : waker_start(&s->waker, s->arguments, s->h, f);
+
+	return r < 0 ? r : waker_arm(&s->waker, armed, f);
+}
+
 void session_init(struct session *s, const struct arguments *a)
 {
 	*s = (struct session){
 		.arguments = a,
+		.waker = {.channel = -1},
 		.options =
 			{
 				.spool_bytes = a->spool_bytes,
 				.max_rate = a->max_rate,
 				.allow_resume = a->allow_resume,
+				.without_disks = a->without_disks,
+				.guard = guard,
+				.guard_context = s,
 				.progress = draw,
 				.progress_context = s,
 			},
@@ -49,10 +61,18 @@ void session_close_image(struct session *s)
 	store_close(give(s->store));
 }
 
+/* The waker has the connection too, where there is one: QEMU serves the next when both are closed.
+ */
+static void close_monitor(struct session *s)
+{
+	hypervisor_close(give(s->h));
+	waker_end(&s->waker);
+}
+
 void session_close(struct session *s)
 {
 	session_close_image(s);
-	hypervisor_close(give(s->h));
+	close_monitor(s);
 }
 
 /*
@@ -181,27 +201,40 @@ int session_check_guest(struct session *s, struct fault *f)
 
 	if (!r || r == -EREMOTEIO)
 		return 0;
-	hypervisor_close(give(s->h));
+	close_monitor(s);
 	r = monitor_open(s->arguments, &s->h, f);
 	return r == -ETIMEDOUT || r == -EHOSTUNREACH ? 0 : r;
 }
 
-static int count_gone(void *context, const struct retention_choice *choice)
+struct pruning {
+	struct session *session;
+	uint64_t gone;
+};
+
+static int on_choice(void *context, const struct retention_choice *choice)
 {
-	*(uint64_t *)context += !choice->reason;
+	struct pruning *p = context;
+
+	if (choice->reason)
+		return 0;
+	leftovers_remove(p->session->arguments->name, &choice->disks, p->session->h);
+	p->gone++;
 	return 0;
 }
 
 int session_prune(struct session *s, uint64_t *pruned, struct fault *f)
 {
+	struct pruning pruning = {.session = s};
 	const struct prune_options options = {
 		.rules = arguments_retention(s->arguments),
-		.each = count_gone,
-		.context = pruned,
+		.each = on_choice,
+		.context = &pruning,
 	};
 
 	*pruned = 0;
 	if (!retention_is_set(&options.rules))
 		return 0;
-	return retention_prune(s->store, s->arguments->name, s->image, &options, f);
+	int r = retention_prune(s->store, s->arguments->name, s->image, &options, f);
+	*pruned = pruning.gone;
+	return r;
 }

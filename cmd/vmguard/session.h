@@ -9,6 +9,7 @@
 
 #include "verb.h"
 #include "vmguard/capture.h"
+#include "waker.h"
 
 struct session {
 	const struct arguments *arguments;
@@ -16,6 +17,7 @@ struct session {
 	struct store *store;
 	struct image *image;
 	struct capture_options options;
+	struct waker waker; /* from the first time that the guest is stopped */
 	bool cpus_chosen;
 	bool opened_before; /* --whole is for the first checkpoint of a series */
 };

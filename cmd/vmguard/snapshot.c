@@ -60,7 +60,8 @@ static int snapshot_run(int argc, char **argv)
 	if (!arguments_read(
 		    &verb_snapshot,
 		    "qmp connect domain store name every count keep-last keep-hourly keep-daily "
-		    "keep-weekly spool max-rate transfer-cpus allow-resume key-file "
+		    "keep-weekly spool max-rate transfer-cpus allow-resume without-disks "
+		    "key-file "
 		    "encrypt whole json",
 		    argc, argv, &a, &exit))
 		return exit;
@@ -79,13 +80,14 @@ static int snapshot_run(int argc, char **argv)
 
 const struct verb verb_snapshot = {
 	.name = "snapshot",
-	.summary = "Takes a checkpoint of a running guest, with its memory.",
+	.summary = "Takes a checkpoint of a running guest, with its memory and disks.",
 	.usage = "(--qmp PATH --name NAME | --domain NAME [--connect URI]) --store URI\n"
 		 "       [--every TIME [--count N]] [--keep-last N …] [OPTIONS]",
 	.help = HELP_GUEST HELP_STORE
 	"  --name NAME       the guest's name in the store; default the domain's\n"
 	"  --whole           store every page anew, also those that did not change\n"
 	"  --allow-resume    take a paused guest too; it runs afterwards\n"
+	"  --without-disks   leave its disks out: the checkpoint is of its memory alone\n"
 	"  --json            print one JSON object, in a series one a line\n"
 	"\nA series:\n"
 	"  --every TIME      take one every 500ms, 10s, 5m or 1h, until ^C\n"

@@ -72,6 +72,7 @@ struct arguments {
 	uint64_t count;
 	uint64_t keep_last, keep_hourly, keep_daily, keep_weekly;
 	bool allow_resume;
+	bool without_disks;
 	bool dry_run;
 	bool keep_clock;
 	bool no_verify;
@@ -114,6 +115,26 @@ int monitor_open(const struct arguments *a, struct hypervisor **h, struct fault 
 
 /* The process of its QEMU, without asking QEMU. Negative errno. */
 pid_t monitor_find_pid(const struct arguments *a, struct fault *f);
+
+/* ---- leftovers.c ----------------------------------------------------------------------- */
+
+/*
+ * Removes the snapshots of disks that a checkpoint had, which is deleted; says what stays and why.
+ * h: the guest's monitor, or NULL.
+ */
+void leftovers_remove(const char *guest, const struct disk_list *disks, struct hypervisor *h);
+
+/*
+ * Finds snapshots of disks that no checkpoint of the guest has, and removes them: `each` is told of
+ * each, and why it stays (NULL: it went, or would). The checkpoints say which disks there are. An
+ * image that somebody writes is left: his snapshot may be of a checkpoint to come.
+ */
+struct leftovers {
+	bool dry_run;
+	void (*each)(void *context, const struct disk *d, const struct fault *why);
+	void *context;
+};
+int leftovers_prune(struct store *s, const char *guest, const struct leftovers *l, struct fault *f);
 
 /* ---- values.c ------------------------------------------------------------------------- */
 
@@ -185,6 +206,9 @@ void json_add_holders(struct json_object *o, const char *key, const struct holde
 		      size_t count);
 /* Adds microseconds as milliseconds with three digits. */
 void json_add_ms(struct json_object *o, const char *key, int64_t us);
+
+/* Adds the parts of a pause as "pause_parts_ms", where the guest was stopped for its disks. */
+void json_add_pause(struct json_object *o, const struct pause_parts *p);
 
 /* Prints an object as one line, at once, and puts it. */
 void json_print(struct json_object *o);

@@ -33,10 +33,11 @@ struct retention_choice {
 	int64_t time_ms; /* since 1970; 0 where damaged */
 	bool is_protected;
 	bool is_damaged;
-	bool is_held;	    /* a guest is being restored from it */
-	const char *reason; /* why it is kept ("last", "hourly", …, "protected", "damaged",
-			       "being restored"), NULL: it goes */
-	int64_t period;	    /* of retention_choose() */
+	bool is_held;		/* a guest is being restored from it */
+	const char *reason;	/* why it is kept ("last", "hourly", …, "protected", "damaged",
+				   "being restored"), NULL: it goes */
+	int64_t period;		/* of retention_choose() */
+	struct disk_list disks; /* its snapshots of them; retention_prune()'s */
 };
 
 /*

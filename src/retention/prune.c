@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "vmguard/retention.h"
 
@@ -16,6 +17,21 @@ struct pruning {
 	struct retention_choice *choices;
 	size_t count, room;
 };
+
+static int copy_disks(struct disk_list *to, const struct manifest *m)
+{
+	size_t bytes = m ? m->disks.count * sizeof(*to->disks) : 0;
+
+	*to = (struct disk_list){0};
+	if (!bytes)
+		return 0;
+	to->disks = malloc(bytes);
+	if (!to->disks)
+		return -ENOMEM;
+	to->count = m->disks.count;
+	memcpy(to->disks, m->disks.disks, bytes);
+	return 0;
+}
 
 static int add_choice(void *context, const struct listed_checkpoint *l)
 {
@@ -30,12 +46,17 @@ static int add_choice(void *context, const struct listed_checkpoint *l)
 		p->choices = choices;
 		p->room = room;
 	}
+	struct disk_list disks;
+	int r = copy_disks(&disks, l->manifest);
+	if (r < 0)
+		return r;
 	p->choices[p->count++] = (struct retention_choice){
 		.id = l->id,
 		.time_ms = l->manifest ? l->manifest->time_ms : 0,
 		.is_protected = l->is_protected,
 		.is_damaged = !l->manifest,
 		.is_held = l->holder_count > 0,
+		.disks = disks,
 	};
 	return 0;
 }
@@ -101,6 +122,8 @@ int retention_prune(struct store *s, const char *guest, struct image *image,
 		r = prune_all(&p, options, f);
 	}
 	store_image_close(p.store_image);
+	for (size_t i = 0; i < p.count; i++)
+		disk_list_clear(&p.choices[i].disks);
 	free(p.choices);
 	return r < 0 ? fault_wrap(f, "prune %s", guest) : 0;
 }
