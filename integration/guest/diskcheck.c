@@ -19,7 +19,7 @@
  *	                                              letter v from the console
  *	BAD disk D block B expected V: …              a disagreement; the guest powers off
  *
- * Arguments, after "--" on the kernel's command line: disks= (1 or 2), mib= (of each disk, from its
+ * Arguments, after "--" on the kernel's command line: disks= (1 to 3), mib= (of each disk, from its
  * beginning), rate= (writes a second and disk, 0: no limit), verify= (ticks between full passes,
  * 0: only when asked), ext4= (1: the last disk has an ext4, and is written through it; mib= is
  * then the file's greatest size).
@@ -29,7 +29,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#define DISKS_MAX 2
+#define DISKS_MAX 3
 
 static struct {
 	uint64_t disks;
