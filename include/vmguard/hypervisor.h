@@ -29,6 +29,7 @@ struct monitor_event {
 	int64_t time_us;	  /* QEMU's clock, since 1970 */
 };
 
+struct guest_agent; /* vmguard/guest_agent.h */
 struct hypervisor;
 struct hypervisor_ops {
 	const char *name;
@@ -80,6 +81,12 @@ struct hypervisor_ops {
 	 * begin. Changes nothing. -EPERM: it has work of its own under way, or another mind.
 	 */
 	int (*check)(struct hypervisor *h, struct fault *f);
+
+	/*
+	 * Optional. The guest's agent, where the one who manages the guest has its channel for
+	 * himself. It is closed by the caller, and may be used by another thread than h.
+	 */
+	int (*agent)(struct hypervisor *h, struct guest_agent **a, struct fault *f);
 };
 
 /* The name of an event that QEMU did not send: there were others that nobody could receive. */
@@ -91,6 +98,7 @@ struct hypervisor {
 	char where[192];       /* names the guest in messages: the socket, the domain */
 	char qemu_version[32]; /* "7.2.22" */
 	char guest[128];       /* what its manager calls the guest; "": it has no name */
+	bool by_descriptor;    /* its QEMU may not have our rights: it gets descriptors, no paths */
 };
 
 /* Connects to the QMP socket of a QEMU. */

@@ -124,6 +124,13 @@ int restore_resume(struct checkpoint *c, struct hypervisor *h, const struct rest
 		   const struct restore_options *options, struct restore_result *result,
 		   struct fault *f);
 
+/*
+ * For a guest that libvirt has restored from what restore_export() wrote: fills the rest of *result
+ * and does what is done once a guest runs.
+ */
+int restore_finish(struct hypervisor *h, const struct restore_options *options,
+		   struct restore_result *result, struct fault *f);
+
 /* Writes the checkpoint as a plain incoming stream (`qemu -incoming 'exec:cat FILE'`) to fd. */
 int restore_export(struct checkpoint *c, int fd, const struct restore_options *options,
 		   struct restore_result *result, struct fault *f);

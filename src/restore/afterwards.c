@@ -83,8 +83,10 @@ static void keep_clock_outcome(struct afterwards *result, const struct fault *f)
 static int set_clock_once(const struct afterwards_work *w, struct fault *f)
 {
 	auto_of(guest_agent_close) struct guest_agent *agent = NULL;
-	int r = guest_agent_open(w->agent, &agent, f);
 
+	if (w->agent)
+		return guest_agent_set_time(w->agent, f);
+	int r = guest_agent_open(w->agent_path, &agent, f);
 	return r < 0 ? r : guest_agent_set_time(agent, f);
 }
 
@@ -105,12 +107,23 @@ static void *set_clock(void *work)
 	return NULL;
 }
 
+/* libvirt is connected to the agent where that is there, and nobody else can be. */
+static int find_agent(struct afterwards_work *w, struct hypervisor *h, struct fault *f)
+{
+	int r = guest_agent_find(h, w->agent_path, f);
+
+	if (!h->ops->agent || (r < 0 && r != -EBUSY))
+		return r;
+	return h->ops->agent(h, &w->agent, f);
+}
+
 static void begin_clock(struct afterwards_work *w, struct hypervisor *h)
 {
 	struct fault f = {0};
-	int r = guest_agent_find(h, w->agent, &f);
+	int r = find_agent(w, h, &f);
 
 	if (!r) {
+		f = (struct fault){0};
 		int error = pthread_create(&w->thread, NULL, set_clock, w);
 
 		w->waits = !error;
@@ -160,6 +173,7 @@ void afterwards_end(struct afterwards_work *w)
 	if (w->waits)
 		pthread_join(w->thread, NULL);
 	w->waits = false;
+	guest_agent_close(give(w->agent));
 }
 
 void afterwards_do(struct hypervisor *h, const struct restore_options *options,

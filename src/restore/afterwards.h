@@ -14,7 +14,8 @@
 
 struct afterwards_work {
 	struct afterwards *result;
-	char agent[GUEST_AGENT_PATH_BYTES];
+	struct guest_agent *agent; /* libvirt's; NULL: it is opened at: */
+	char agent_path[GUEST_AGENT_PATH_BYTES];
 	const volatile int *stop;
 	_Atomic bool complete; /* the guest has all its pages: now it must answer */
 	bool waits;	       /* the thread has to be joined */

@@ -2,12 +2,16 @@
 #include "restore/feed.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "vmguard/clock.h"
 #include "vmguard/stream.h"
 
-enum { PAGES_A_REPORT = 4096 };
+enum {
+	PAGES_A_REPORT = 4096,
+	TAKE_LIMIT_MS = 60000, /* QEMU must take something within it */
+};
 
 struct feeder {
 	struct stream_output output; /* first: the writer hands it back */
@@ -32,6 +36,13 @@ static ssize_t write_some(int fd, const void *bytes, size_t length)
 	return n < 0 && errno == ENOTSOCK ? write(fd, bytes, length) : n;
 }
 
+static bool takes_more(int fd)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLOUT};
+
+	return poll(&ready, 1, TAKE_LIMIT_MS) != 0;
+}
+
 static int feeder_write(struct stream_output *o, const void *bytes, size_t length, struct fault *f)
 {
 	struct feeder *feeder = (struct feeder *)o;
@@ -40,7 +51,7 @@ static int feeder_write(struct stream_output *o, const void *bytes, size_t lengt
 	while (length) {
 		ssize_t n = write_some(feeder->fd, next, length);
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && takes_more(feeder->fd))))
 			continue;
 		if (n < 0)
 			return fault_errno(f, errno == EAGAIN ? -ETIMEDOUT : -errno,

@@ -6,7 +6,7 @@
 
 /*
  * Writes head, pages, devices and end to fd. -EPIPE or -ECONNRESET: the reader closed; -ETIMEDOUT:
- * it does not read (where fd is a socket with a time limit). Fills all of *result but run_state.
+ * it reads nothing for a minute (where fd does not block). Fills all of *result but run_state.
  */
 int feed(struct checkpoint *c, int fd, const struct restore_options *options,
 	 struct restore_result *result, struct fault *f);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The mode `full`: the whole stream first, then the guest runs. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include "restore/afterwards.h"
 #include "restore/feed.h"
@@ -11,7 +11,6 @@
 #include "vmguard/clock.h"
 
 enum {
-	STREAM_LIMIT_S = 60, /* QEMU must take something within it */
 	READY_LIMIT_MS = 60000,
 	EVENT_POLL_MS = 200,
 };
@@ -90,7 +89,6 @@ static int send_all(struct checkpoint *c, struct hypervisor *h, int fd,
 int restore_full(struct checkpoint *c, struct hypervisor *h, const struct restore_options *options,
 		 struct restore_result *result, struct fault *f)
 {
-	const struct timeval limit = {.tv_sec = STREAM_LIMIT_S};
 	const struct manifest *m = checkpoint_manifest(c);
 	int64_t started_ms = options->since_ms;
 	int ends[2];
@@ -101,7 +99,7 @@ int restore_full(struct checkpoint *c, struct hypervisor *h, const struct restor
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return fault_errno(f, -errno, "restore %s: make a socket", m->guest);
 	auto_fd int ours = ends[0];
-	setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	fcntl(ours, F_SETFL, O_NONBLOCK);
 	r = start_incoming(h, ends[1], f);
 	close(ends[1]); /* QEMU has its own: when it closes that, we see it */
 	if (!r)
@@ -113,4 +111,16 @@ int restore_full(struct checkpoint *c, struct hypervisor *h, const struct restor
 	if (!r)
 		afterwards_do(h, options, &result->afterwards);
 	return r < 0 ? fault_wrap(f, "restore %s", m->guest) : 0;
+}
+
+int restore_finish(struct hypervisor *h, const struct restore_options *options,
+		   struct restore_result *result, struct fault *f)
+{
+	int r = hypervisor_run_state(h, result->run_state, f);
+
+	result->runs = true;
+	result->run_ms = result->total_ms = monotonic_ms() - options->since_ms;
+	if (!r)
+		afterwards_do(h, options, &result->afterwards);
+	return r;
 }

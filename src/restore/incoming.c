@@ -12,10 +12,11 @@
 #include "restore/pages.h"
 #include "vmguard/clock.h"
 
-enum { CONNECT_LIMIT_MS = 10000, CONNECT_POLL_US = 1000 };
+enum { CONNECT_LIMIT_MS = 10000, CONNECT_POLL_US = 1000, CHANNELS_MAX = 2 };
 
 static const char postcopy[] = "postcopy-ram";
 static const char preempt[] = "postcopy-preempt";
+static const char fd_name[] = "vmguard-incoming";
 
 int incoming_check(struct hypervisor *h, struct fault *f)
 {
@@ -93,6 +94,19 @@ int incoming_host_pages(struct hypervisor *h, const struct ram_layout *l, uint64
 	return r;
 }
 
+/*
+ * Whether QEMU can take a second channel. A socket to listen on is given as "tcp:fd:NAME": until
+ * 8.1 QEMU reads what is behind "tcp:" by the rules of all sockets (socket_parse() in
+ * util/qemu-sockets.c). Later ones take only one connected descriptor.
+ */
+static bool can_listen(const struct hypervisor *h)
+{
+	int major = 0, minor = 0;
+
+	sscanf(h->qemu_version, "%d.%d", &major, &minor);
+	return !h->by_descriptor || major < 8 || (major == 8 && minor < 2);
+}
+
 int incoming_prepare(struct hypervisor *h, struct incoming *in, struct fault *f)
 {
 	struct fault ignored;
@@ -107,7 +121,8 @@ int incoming_prepare(struct hypervisor *h, struct incoming *in, struct fault *f)
 		hypervisor_set_capability(h, postcopy, false, &ignored);
 	if (r < 0)
 		return f->code;
-	incoming_recall(h, hypervisor_set_capability(h, preempt, true, &ignored) == 0, in);
+	incoming_recall(h, can_listen(h) && !hypervisor_set_capability(h, preempt, true, &ignored),
+			in);
 	return 0;
 }
 
@@ -141,27 +156,81 @@ static int connect_to(const char *path, int *fd, struct fault *f)
 	return *fd < 0 ? fault_errno(f, *fd, "connect to QEMU at %s", path) : 0;
 }
 
-static int listen_at(struct hypervisor *h, const char *socket, bool recover, struct fault *f)
+static int begin_incoming(struct hypervisor *h, const char *uri, bool recover, struct fault *f)
 {
 	struct json_object *arguments = json_object_new_object();
-	char uri[120];
 
-	snprintf(uri, sizeof(uri), "unix:%s", socket);
 	json_object_object_add(arguments, "uri", json_object_new_string(uri));
 	return recover ? hypervisor_execute_oob(h, "migrate-recover", arguments, f)
 		       : hypervisor_execute(h, "migrate-incoming", arguments, NULL, f);
 }
 
+/* QEMU makes the socket. */
+static int listen_at_path(struct hypervisor *h, const struct incoming *in, bool recover,
+			  struct fault *f)
+{
+	char uri[120];
+
+	snprintf(uri, sizeof(uri), "unix:%s", in->socket);
+	return begin_incoming(h, uri, recover, f);
+}
+
+static int listen_here(const char *path, int *fd, struct fault *f)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	auto_fd int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (made < 0 || bind(made, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(made, CHANNELS_MAX) < 0)
+		return fault_errno(f, -errno, "listen at %s", path);
+	*fd = give_fd(&made);
+	return 0;
+}
+
+/* QEMU gets the socket. */
+static int listen_with_descriptor(struct hypervisor *h, const struct incoming *in, bool recover,
+				  struct fault *f)
+{
+	auto_fd int fd = -1;
+	int r = listen_here(in->socket, &fd, f);
+
+	if (!r)
+		r = hypervisor_give_fd(h, fd, fd_name, f);
+	return r < 0 ? r : begin_incoming(h, "tcp:fd:vmguard-incoming", recover, f);
+}
+
+/* QEMU gets the only channel. */
+static int connect_descriptor(struct hypervisor *h, struct incoming *in, bool recover,
+			      struct fault *f)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return fault_errno(f, -errno, "make a socket");
+	in->fd = ends[0];
+	int r = hypervisor_give_fd(h, ends[1], fd_name, f);
+	if (!r)
+		r = begin_incoming(h, "fd:vmguard-incoming", recover, f);
+	close(ends[1]);
+	if (r < 0)
+		close(give_fd(&in->fd));
+	return r;
+}
+
 int incoming_connect(struct hypervisor *h, struct incoming *in, bool recover, struct fault *f)
 {
 	char folder[96];
-	int r = run_directory(folder, f);
 
+	if (!can_listen(h))
+		return connect_descriptor(h, in, recover, f);
+	int r = run_directory(folder, f);
 	if (r < 0)
 		return r;
 	snprintf(in->socket, sizeof(in->socket), "%s/in-%d", folder, (int)getpid());
 	unlink(in->socket);
-	r = listen_at(h, in->socket, recover, f);
+	r = h->by_descriptor ? listen_with_descriptor(h, in, recover, f)
+			     : listen_at_path(h, in, recover, f);
 	if (!r)
 		r = connect_to(in->socket, &in->fd, f);
 	if (!r && in->preempt)

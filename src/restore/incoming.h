@@ -17,7 +17,10 @@ int incoming_check(struct hypervisor *h, struct fault *f);
 int incoming_host_pages(struct hypervisor *h, const struct ram_layout *l, uint64_t **bytes,
 			struct fault *f);
 
-/* Where QEMU listens for the stream: a socket in the run directory. */
+/*
+ * Where QEMU listens for the stream: a socket in the run directory, which QEMU makes there, or gets
+ * as a descriptor where it may have other rights (struct hypervisor, by_descriptor).
+ */
 struct incoming {
 	char socket[108];
 	int fd, preempt_fd; /* -1 where there is none */

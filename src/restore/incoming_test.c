@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "unit.h"
 
@@ -16,6 +17,7 @@ struct fake_qemu {
 	const char *state;
 	const char *refuses; /* a capability, or NULL */
 	int code;	     /* of a refusal, and of what is asked where `ramblock` is NULL */
+	int given;	     /* the last descriptor */
 	char told[512];
 };
 
@@ -27,6 +29,8 @@ static void describe(const char *command, struct json_object *arguments, char te
 	struct json_object *list = NULL;
 
 	snprintf(text, 64, "%s", command);
+	if (json_object_object_get_ex(arguments, "uri", &list))
+		snprintf(text, 64, "%s=%s", command, json_object_get_string(list));
 	if (!json_object_object_get_ex(arguments, "capabilities", &list))
 		return;
 	ck_assert_uint_eq(json_object_array_length(list), 1);
@@ -51,7 +55,8 @@ static int fake_execute(struct hypervisor *h, const char *command, struct json_o
 	struct fake_qemu *q = (struct fake_qemu *)h;
 	char text[64];
 
-	(void)pass_fd;
+	if (pass_fd >= 0)
+		q->given = dup(pass_fd);
 	describe(command, arguments, text);
 	json_object_put(arguments);
 	size_t end = strlen(q->told);
@@ -256,6 +261,61 @@ START_TEST(goes_on_without_a_second_channel)
 }
 END_TEST
 
+/* ---- a QEMU with other rights --------------------------------------------------------------- */
+
+static int prepare_other(const char *version, struct incoming *in)
+{
+	return prepare((struct fake_qemu){.base = {.by_descriptor = true}}, version, in);
+}
+
+/* Each channel at both ends. */
+static void accepts(int listening)
+{
+	auto_fd int fd = accept(listening, NULL, NULL);
+
+	ck_assert_int_ge(fd, 0);
+}
+
+START_TEST(gives_a_socket_to_listen_on_to_a_qemu_with_other_rights)
+{
+	char folder[] = "/tmp/incoming.XXXXXX";
+	struct incoming in;
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	setenv("VMGUARD_RUN_DIR", folder, 1);
+	ck_assert_int_eq(prepare_other("7.2.22", &in), 0);
+	ck_assert(in.preempt);
+	qemu.told[0] = '\0';
+	ck_assert_int_eq(incoming_connect(&qemu.base, &in, false, &fault), 0);
+	ck_assert_str_eq(qemu.told, "getfd migrate-incoming=tcp:fd:vmguard-incoming");
+	accepts(qemu.given);
+	accepts(qemu.given);
+	close(qemu.given);
+	incoming_close(&qemu.base, &in);
+	ck_assert_int_eq(rmdir(folder), 0); /* the socket is gone */
+}
+END_TEST
+
+START_TEST(gives_the_only_channel_to_a_later_one)
+{
+	struct incoming in;
+	char byte = 0;
+
+	ck_assert_int_eq(prepare_other("8.2.0", &in), 0);
+	ck_assert(!in.preempt);
+	ck_assert_str_eq(qemu.told, "events=true postcopy-ram=true");
+	qemu.told[0] = '\0';
+	ck_assert_int_eq(incoming_connect(&qemu.base, &in, false, &fault), 0);
+	ck_assert_str_eq(qemu.told, "getfd migrate-incoming=fd:vmguard-incoming");
+	ck_assert_int_eq(write(in.fd, "x", 1), 1);
+	ck_assert_int_eq(read(qemu.given, &byte, 1), 1);
+	ck_assert_int_eq(byte, 'x');
+	ck_assert_int_eq(in.preempt_fd, -1);
+	close(qemu.given);
+	incoming_close(&qemu.base, &in);
+}
+END_TEST
+
 START_TEST(takes_only_a_qemu_that_waits)
 {
 	ck_assert_int_eq(incoming_check(begin((struct fake_qemu){.state = "inmigrate"}), &fault),
@@ -274,4 +334,5 @@ UNIT_MAIN("incoming", knows_the_host_pages_of_each_block,
 	  hands_on_what_keeps_it_from_asking, switches_postcopy_on_and_off,
 	  knows_who_ends_the_second_channel, leaves_nothing_on_where_postcopy_is_refused,
 	  leaves_nothing_on_where_postcopy_is_not_answered, goes_on_without_a_second_channel,
-	  takes_only_a_qemu_that_waits)
+	  gives_a_socket_to_listen_on_to_a_qemu_with_other_rights,
+	  gives_the_only_channel_to_a_later_one, takes_only_a_qemu_that_waits)

@@ -35,6 +35,7 @@ struct lazy {
 	const uint64_t *host_page_bytes;
 	int64_t started_ms;
 	bool completed, failed; /* as QEMU said */
+	bool unsure;		/* it may have said so to nobody */
 	bool ran;
 };
 
@@ -69,6 +70,7 @@ static int take_events(struct lazy *l, int limit_ms, struct fault *f)
 			l->failed = l->failed || !strcmp(status, "failed");
 		}
 		l->ran = l->ran || !strcmp(event.name, "RESUME");
+		l->unsure = l->unsure || !strcmp(event.name, MONITOR_EVENTS_LOST);
 		json_object_put(event.data);
 		limit_ms = 0;
 	}
@@ -148,13 +150,25 @@ static void keep_figures(struct lazy *l)
 	r->demand_p99_us = now.demand_p99_us;
 }
 
+static int look_whether_completed(struct lazy *l, struct fault *f)
+{
+	char status[32];
+	int r = hypervisor_migration_status(l->h, status, f);
+
+	l->completed = !r && !strcmp(status, "completed");
+	return r;
+}
+
 static int wait_until_completed(struct lazy *l, struct fault *f)
 {
 	int64_t until = monotonic_ms() + COMPLETE_LIMIT_MS;
 	int r = 0;
 
-	while (!r && !l->completed && monotonic_ms() < until)
+	while (!r && !l->completed && monotonic_ms() < until) {
 		r = take_events(l, POLL_MS, f);
+		if (!r && l->unsure && !l->completed)
+			r = look_whether_completed(l, f);
+	}
 	if (r < 0 || l->completed)
 		return r;
 	return fault_set(f, -ETIMEDOUT, "QEMU has all pages and does not say so");
