@@ -30,3 +30,53 @@ int hypervisor_open_libvirt(const char *uri, const char *domain, struct hypervis
 
 /* The process of a domain's QEMU, without asking QEMU. Negative errno. */
 pid_t libvirt_find_pid(const char *uri, const char *domain, struct fault *f);
+
+/* ---- a domain that goes on from a checkpoint ------------------------------------------- */
+
+enum { LIBVIRT_NAME_BYTES = 64, LIBVIRT_UUID_BYTES = 37 };
+
+/* One of this host. Nothing is owned: it may be copied. */
+struct libvirt_domain {
+	const char *uri; /* NULL: as libvirt chooses */
+	const char *xml; /* as the checkpoint keeps it: of the running domain, for another host */
+	char name[LIBVIRT_NAME_BYTES], uuid[LIBVIRT_UUID_BYTES]; /* from there */
+	int id; /* once it was started: another one each time; else -1 */
+};
+
+/* Fills it. -EBADMSG: the definition is none. */
+int libvirt_domain_read(struct libvirt_domain *d, const char *uri, const char *xml,
+			struct fault *f);
+
+/*
+ * Starts it, paused, with a QEMU that waits for a stream (`-incoming defer`), and opens its
+ * monitor. A domain that is defined stays so. -EPERM: it runs, or has a saved state. Where it fails
+ * there is no domain. The argument stays in its live definition until it ends, but gets into no
+ * other one: what a checkpoint keeps of it is left out here.
+ */
+int libvirt_domain_start(struct libvirt_domain *d, struct hypervisor **h, struct fault *f);
+
+/* Has a domain that waits run as soon as its stream says so, and libvirt knows it. */
+int libvirt_domain_let_run(const struct libvirt_domain *d, struct fault *f);
+
+/* Ends the domain that was started, by its id: not another one that has its name now. */
+int libvirt_domain_destroy(const struct libvirt_domain *d, struct fault *f);
+
+/* Makes the domain persistent, as the checkpoint keeps it; one that is so already stays as it is.
+ */
+int libvirt_domain_define(const struct libvirt_domain *d, struct fault *f);
+
+/*
+ * The same by libvirt's own restore, from a save image that is written here:
+ *
+ *	begin: a FIFO <--- head and definition, then whatever the caller writes into the descriptor
+ *	        '--> virDomainRestoreFlags(), in a thread, which also has the domain run at the end
+ *	end: closes it, waits for libvirt, and fills d->id; where the stream is not whole there is
+ *	     no domain then
+ *
+ * The descriptor does not block: EAGAIN where libvirt's QEMU does not read as fast. Errors of begin
+ * as of libvirt_domain_start().
+ */
+struct libvirt_load;
+int libvirt_load_begin(struct libvirt_domain *d, struct libvirt_load **load, struct fault *f);
+int libvirt_load_fd(const struct libvirt_load *load);
+int libvirt_load_end(struct libvirt_load *load, bool whole, struct fault *f); /* frees it */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libvirt/agent.h"
 #include "libvirt/inbox.h"
 #include "libvirt/link.h"
 #include "libvirt/loop.h"
@@ -227,6 +228,13 @@ static int domain_check(struct hypervisor *h, struct fault *f)
 	return r < 0 ? fault_wrap(f, "%s", h->where) : 0;
 }
 
+static int domain_agent(struct hypervisor *h, struct guest_agent **a, struct fault *f)
+{
+	const struct domain *d = (const struct domain *)h;
+
+	return agent_open(d->uri, d->uuid, a, f);
+}
+
 static int ask_version(struct hypervisor *h, struct fault *f)
 {
 	struct json_object *result = NULL;
@@ -270,6 +278,7 @@ int hypervisor_open_libvirt(const char *uri, const char *domain, struct hypervis
 		.describe = domain_describe,
 		.disk_name = domain_disk_name,
 		.check = domain_check,
+		.agent = domain_agent,
 	};
 	int r = loop_start(f);
 	if (r < 0)
@@ -278,6 +287,7 @@ int hypervisor_open_libvirt(const char *uri, const char *domain, struct hypervis
 	if (!d)
 		return fault_errno(f, -ENOMEM, "connect to libvirt");
 	d->base.ops = &ops;
+	d->base.by_descriptor = true;
 	auto_of(hypervisor_close) struct hypervisor *made = &d->base;
 	d->inbox = inbox_new();
 	d->uri = uri ? strdup(uri) : NULL;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libvirt/connection.h"
 #include "libvirt/error.h"
 #include "libvirt/events.h"
 #include "vmguard/deadline.h"
@@ -24,6 +25,7 @@ struct link_call {
 	char *texts[2];			  /* arguments; freed with the call */
 	int fd;				  /* a copy, or -1 */
 	unsigned flags;
+	int limit_s; /* libvirt's own, of the agent */
 	struct fault fault;
 	char *reply; /* result */
 	struct link_state state;
@@ -167,24 +169,12 @@ static int fail(struct link_call *c)
 static int connect_to(struct link_call *c)
 {
 	struct link *link = c->link;
-	const char *uri = c->texts[0];
-	auto_free char *actual = NULL;
+	int r = connection_open(c->texts[0], &link->connection, link->uri, &c->fault);
 
-	link->connection = virConnectOpen(uri);
-	if (!link->connection) {
-		error_tell(&c->fault, virGetLastError());
-		if (c->fault.code == -EIO)
-			c->fault.code = -EHOSTUNREACH;
-		return c->fault.code;
-	}
-	virConnectSetKeepAlive(link->connection, LINK_KEEPALIVE_SECONDS, LINK_KEEPALIVE_MISSED);
-	actual = virConnectGetURI(link->connection);
-	snprintf(link->uri, sizeof(link->uri), "%s", actual ? actual : uri ? uri : "libvirt");
-	const char *type = virConnectGetType(link->connection);
-	if (type && !strcasecmp(type, "QEMU"))
-		return 0;
-	return fault_set(&c->fault, -EOPNOTSUPP, "%s runs no QEMU (it is %s)", link->uri,
-			 type ? type : "unknown");
+	if (!r)
+		virConnectSetKeepAlive(link->connection, LINK_KEEPALIVE_SECONDS,
+				       LINK_KEEPALIVE_MISSED);
+	return r;
 }
 
 static int find_domain(struct link_call *c)
@@ -370,4 +360,36 @@ int link_definition(struct link *link, bool portable, char **xml, struct fault *
 	*xml = give(c->reply);
 	c->base.free(&c->base, false);
 	return 0;
+}
+
+static int pass_to_agent(struct link_call *c)
+{
+	c->reply = virDomainQemuAgentCommand(c->link->domain, c->texts[0], c->limit_s, 0);
+	if (c->reply)
+		return 0;
+	switch (virGetLastErrorCode()) {
+	case VIR_ERR_AGENT_UNRESPONSIVE:
+		error_tell(&c->fault, virGetLastError());
+		return c->fault.code = -ETIMEDOUT;
+	case VIR_ERR_INTERNAL_ERROR:
+		error_tell(&c->fault, virGetLastError());
+		return c->fault.code = -EREMOTEIO;
+	default:
+		return fail(c);
+	}
+}
+
+int link_agent(struct link *link, const char *command, int limit_s, struct fault *f)
+{
+	struct link_call *c = call_new(link, &link->calls, pass_to_agent);
+
+	if (!c)
+		return fault_errno(f, -ENOMEM, "call libvirt");
+	c->limit_s = limit_s;
+	c->texts[0] = strdup(command);
+	int r = c->texts[0] ? call_run(c, f) : fault_errno(f, -ENOMEM, "call libvirt");
+	if (r < 0 && c->texts[0])
+		return r;
+	c->base.free(&c->base, true);
+	return r;
 }

@@ -12,6 +12,7 @@
 
 #include <libvirt/libvirt.h>
 
+#include "libvirt/connection.h"
 #include "libvirt/inbox.h"
 
 enum {
@@ -24,8 +25,9 @@ enum {
 struct link {
 	virConnectPtr connection;
 	virDomainPtr domain;
-	int domain_id; /* another one each time that it starts */
-	char name[64], uuid[VIR_UUID_STRING_BUFLEN], uri[128]; /* cut to fit into messages */
+	int domain_id;				     /* another one each time that it starts */
+	char name[64], uuid[VIR_UUID_STRING_BUFLEN]; /* cut to fit into messages */
+	char uri[CONNECTION_URI_BYTES];
 
 	/* The rest is link.c's. */
 	struct inbox *inbox;
@@ -63,3 +65,8 @@ int link_state(struct link *link, struct link_state *state, struct fault *f);
  * with what libvirt added for this one. The caller frees *xml. Errors as of link_monitor().
  */
 int link_definition(struct link *link, bool portable, char **xml, struct fault *f);
+/*
+ * Has the guest agent run a command, and waits so long for it. -ETIMEDOUT: no answer, or libvirt
+ * has not come to be connected to it; -EREMOTEIO: it refused; others as of link_monitor().
+ */
+int link_agent(struct link *link, const char *command, int limit_s, struct fault *f);

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What starting a domain needs, whichever way it is done. */
+#pragma once
+
+#include <libvirt/libvirt.h>
+
+#include "vmguard/libvirt.h"
+
+/* Whether a domain can be started without harm. May never return. -EPERM: it runs, or is saved. */
+int start_check(const struct libvirt_domain *d, virConnectPtr connection, struct fault *f);
+/* Ends a domain whose start goes on in another thread and comes to no end. */
+int start_abort(const struct libvirt_domain *d, struct fault *f);
