@@ -49,6 +49,7 @@ static const struct row {
 	{"protect", TEXT, offsetof(struct arguments, protect)},
 	{"unprotect", TEXT, offsetof(struct arguments, unprotect)},
 	{"release", TEXT, offsetof(struct arguments, release)},
+	{"define", FLAG, offsetof(struct arguments, define)},
 	{"resume", FLAG, offsetof(struct arguments, resume)},
 	{"keep-clock", FLAG, offsetof(struct arguments, keep_clock)},
 	{"no-verify", FLAG, offsetof(struct arguments, no_verify)},

@@ -9,13 +9,6 @@
 #include "vmguard/clock.h"
 #include "vmguard/restore.h"
 
-enum { ATTEMPTS = 3 };
-
-struct source {
-	struct store *store;
-	struct checkpoint *checkpoint;
-};
-
 /* So that who wants a snapshot meanwhile can be told. */
 static void note_progress(struct restored *r, const struct restore_progress *p)
 {
@@ -49,7 +42,7 @@ static void draw(void *restored, const struct restore_progress *p)
 	});
 }
 
-static const char *mode_of(const struct restored *r)
+const char *restored_mode(const struct restored *r)
 {
 	return r->arguments->mode ? r->arguments->mode : "";
 }
@@ -73,7 +66,7 @@ static void guard_monitor(struct restored *r)
 	char path[RECORD_PATH_BYTES];
 	struct fault f;
 
-	if (!r->holder.pid || !r->hypervisor)
+	if (!r->holder.pid || !r->hypervisor || r->domain.name[0])
 		return;
 	if (record_monitor_path(&r->holder, path, &f) < 0 ||
 	    keeper_guard(&r->keeper, hypervisor_fd(r->hypervisor), path, &f) < 0)
@@ -97,7 +90,9 @@ static int note_terms(void *restored, const struct restore_terms *terms, struct 
 	snprintf(record->target.guest, sizeof(record->target.guest), "%s", r->target.guest);
 	snprintf(record->qemu_version, sizeof(record->qemu_version), "%s",
 		 r->hypervisor->qemu_version);
-	if (!realpath(socket, record->socket))
+	if (r->domain.name[0])
+		snprintf(record->socket, sizeof(record->socket), "domain %s", r->domain.name);
+	else if (!realpath(socket, record->socket))
 		return fault_errno(f, -errno, "find %s", socket);
 	memcpy(record->host_page_bytes, terms->host_page_bytes,
 	       terms->block_count * sizeof(*terms->host_page_bytes));
@@ -107,7 +102,7 @@ static int note_terms(void *restored, const struct restore_terms *terms, struct 
 	return 0;
 }
 
-static struct restore_options restore_options_of(struct restored *r)
+struct restore_options restored_options(struct restored *r)
 {
 	return (struct restore_options){
 		.progress = draw,
@@ -133,8 +128,9 @@ static void forget(struct restored *r)
 }
 
 /* One that has not run is tried again, with the same keeper. */
-static int send_lazily(struct checkpoint *c, struct hypervisor *h,
-		       const struct restore_options *options, struct restored *out, struct fault *f)
+int restored_send_lazily(struct checkpoint *c, struct hypervisor *h,
+			 const struct restore_options *options, struct restored *out,
+			 struct fault *f)
 {
 	out->hypervisor = h;
 	int r = restore_lazy(c, h, options, &out->result, f);
@@ -149,13 +145,13 @@ static int send_lazily(struct checkpoint *c, struct hypervisor *h,
 static int send_checkpoint(struct checkpoint *c, struct hypervisor *h, struct restored *out,
 			   struct fault *f)
 {
-	const struct restore_options options = restore_options_of(out);
+	const struct restore_options options = restored_options(out);
 
-	out->lazy = strcmp(mode_of(out), "full") != 0;
+	out->lazy = strcmp(restored_mode(out), "full") != 0;
 	if (out->lazy) {
-		int r = send_lazily(c, h, &options, out, f);
+		int r = restored_send_lazily(c, h, &options, out, f);
 
-		if (r != -EOPNOTSUPP || !strcmp(mode_of(out), "lazy"))
+		if (r != -EOPNOTSUPP || !strcmp(restored_mode(out), "lazy"))
 			return r;
 		qemu_explain(&out->qemu, f);
 		progress_wipe();
@@ -168,72 +164,21 @@ static int send_checkpoint(struct checkpoint *c, struct hypervisor *h, struct re
 }
 
 /* A guest that has run has done things: it is not started again, it is gone on with. */
-static int fault_stands_still(const struct restored *r, const char *socket, struct fault *f)
+int restored_stands_still(const struct restored *r, const char *socket, struct fault *f)
 {
+	if (r->domain.name[0])
+		return fault_wrap(f,
+				  "the guest stands still until vmguard restore --resume%s%s "
+				  "--domain %s",
+				  r->domain.uri ? " --connect " : "",
+				  r->domain.uri ? r->domain.uri : "", r->domain.name);
 	return fault_wrap(f, "the guest stands still until vmguard restore --resume --qmp %s",
 			  r->qemu.pid ? r->qemu.socket : socket);
 }
 
-static bool is_worth_another_try(const struct restored *r, int code)
+bool restored_is_worth_another_try(const struct restored *r, int code)
 {
 	return !r->result.runs && (code == -ETIMEDOUT || code == -ECONNRESET || code == -EPIPE);
-}
-
-/* It stays unknown where QEMU is in another PID namespace. */
-static void find_holder(struct restored *out, pid_t qemu)
-{
-	struct fault f;
-
-	if (qemu <= 0 || holder_of(qemu, &out->holder, &f) < 0)
-		out->holder = (struct holder){0};
-}
-
-/* The checkpoint is held for QEMU: nobody may delete it while the guest needs it. */
-static int open_checkpoint(struct restored *out, struct source *source, struct fault *f)
-{
-	const struct target *t = &out->target;
-	struct fault unheld;
-	int r;
-
-	if (out->holder.pid) {
-		r = checkpoint_open_held(source->store, t->guest, t->number, &out->holder,
-					 &source->checkpoint, &unheld, f);
-	} else {
-		fault_set(&unheld, -ESRCH, "QEMU's process cannot be seen from here");
-		r = checkpoint_open(source->store, t->guest, t->number, &source->checkpoint, f);
-	}
-	if (!r && unheld.code)
-		fprintf(stderr,
-			"vmguard: make sure that nobody deletes the checkpoint meanwhile: %s\n",
-			unheld.text);
-	return r;
-}
-
-static int open_source(struct restored *out, struct source *source, pid_t qemu, struct fault *f)
-{
-	int r = arguments_open_store(out->arguments, &source->store, f);
-
-	find_holder(out, qemu);
-	if (!r)
-		r = open_checkpoint(out, source, f);
-	if (r < 0)
-		return r;
-	if (out->arguments->no_verify)
-		checkpoint_skip_verify(source->checkpoint);
-	out->number = checkpoint_manifest(source->checkpoint)->id.number;
-	return checkpoint_load(source->checkpoint, f);
-}
-
-/* `result` is the restore's: a guest that stands still needs the checkpoint. */
-static void close_source(const struct restored *out, struct source *source, int result)
-{
-	struct fault f;
-
-	if (source->checkpoint && out->holder.pid && (!result || !out->result.runs) &&
-	    checkpoint_release(source->checkpoint, &out->holder, &f) < 0)
-		fprintf(stderr, "vmguard: the checkpoint is kept while QEMU runs: %s\n", f.text);
-	checkpoint_close(source->checkpoint);
-	store_close(source->store);
 }
 
 static int restore_in_started(struct restored *out, struct source *source, struct fault *f)
@@ -244,7 +189,7 @@ static int restore_in_started(struct restored *out, struct source *source, struc
 	if (!r)
 		r = send_checkpoint(source->checkpoint, h, out, f);
 	if (r < 0 && out->result.runs)
-		return fault_stands_still(out, NULL, f);
+		return restored_stands_still(out, NULL, f);
 	if (r < 0)
 		qemu_explain(&out->qemu, f);
 	return r;
@@ -258,12 +203,12 @@ static int restore_once(struct restored *out, struct fault *f)
 	int r = qemu_start(command, out->target.guest, &out->qemu, f);
 
 	if (!r)
-		r = open_source(out, &source, out->qemu.pid, f);
+		r = source_open(out, &source, out->qemu.pid, f);
 	if (!r)
 		r = restore_in_started(out, &source, f);
 	if (r < 0 && !out->result.runs)
 		qemu_kill(&out->qemu);
-	close_source(out, &source, r);
+	source_close(out, &source, r);
 	return r;
 }
 
@@ -271,7 +216,7 @@ static int restore_in_new(struct restored *out, struct fault *f)
 {
 	int r = restore_once(out, f);
 
-	for (int i = 1; i < ATTEMPTS && is_worth_another_try(out, r); i++)
+	for (int i = 1; i < RESTORE_ATTEMPTS && restored_is_worth_another_try(out, r); i++)
 		r = restore_once(out, f);
 	return r;
 }
@@ -284,25 +229,68 @@ static int restore_in_waiting(struct restored *out, struct fault *f)
 	int r = hypervisor_open_qmp(socket, &h, f);
 
 	if (!r)
-		r = open_source(out, &source, hypervisor_pid(h), f);
+		r = source_open(out, &source, hypervisor_pid(h), f);
 	if (!r)
 		r = send_checkpoint(source.checkpoint, h, out, f);
-	close_source(out, &source, r);
-	return r < 0 && out->result.runs ? fault_stands_still(out, socket, f) : r;
+	source_close(out, &source, r);
+	return r < 0 && out->result.runs ? restored_stands_still(out, socket, f) : r;
+}
+
+static void note_domain(struct restored *out, const struct hypervisor *h)
+{
+	snprintf(out->domain.name, sizeof(out->domain.name), "%.*s",
+		 (int)sizeof(out->domain.name) - 1, h->guest);
+	out->domain.uri = out->arguments->connect;
+	out->domain_pid = hypervisor_pid(h);
+}
+
+/* A QMP socket would take commands out of band. */
+static int fault_out_of_reach(const struct arguments *a, struct fault *f)
+{
+	return fault_wrap(
+		f,
+		"if QEMU itself waits for a page, libvirt does not reach it: virsh destroy "
+		"%s, and restore it again",
+		a->domain);
 }
 
 /* Where nobody has a note of it, QEMU says whether there is anything to go on with. */
-static int fault_not_noted(const char *socket, struct fault *f)
+static int fault_not_noted(const struct arguments *a, struct fault *f)
 {
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
 	struct fault look;
-	int r = hypervisor_open_qmp(socket, &h, &look);
+	int r = monitor_open(a, &h, &look);
 
 	if (!r)
 		r = restore_stands_still(h, &look);
 	if (r < 0)
 		*f = look;
 	return f->code;
+}
+
+/* QEMU is not asked. */
+static int find_note(struct restored *out, struct fault *f)
+{
+	const struct arguments *a = out->arguments;
+
+	if (!a->domain)
+		return record_find(a->qmp, &out->holder, &out->record, f);
+	pid_t pid = libvirt_find_pid(a->connect, a->domain, f);
+	int r = pid < 0 ? pid : holder_of(pid, &out->holder, f);
+	return r < 0 ? r : record_read(&out->holder, &out->record, f);
+}
+
+static int reach_domain(struct restored *out, struct hypervisor **h, struct fault *f)
+{
+	const struct arguments *a = out->arguments;
+	int r = monitor_open(a, h, f);
+
+	if (r < 0)
+		return r == -ETIMEDOUT ? fault_out_of_reach(a, f) : r;
+	note_domain(out, *h);
+	out->hypervisor = *h;
+	out->result.runs = true;
+	return 0;
 }
 
 /* From the keeper, which has it negotiated; where there is none, QEMU has to answer. */
@@ -330,7 +318,7 @@ static int reach_monitor(struct restored *out, struct hypervisor **h, struct fau
 
 static int go_on(struct restored *out, struct source *source, struct hypervisor *h, struct fault *f)
 {
-	const struct restore_options options = restore_options_of(out);
+	const struct restore_options options = restored_options(out);
 	const struct restore_terms terms = {
 		.preempt = out->record.preempt,
 		.host_page_bytes = out->record.host_page_bytes,
@@ -350,23 +338,38 @@ static int resume(struct restored *out, struct fault *f)
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
 	struct source source = {0};
 	struct arguments *a = out->arguments;
-	int r = record_find(a->qmp, &out->holder, &out->record, f);
+	int r = find_note(out, f);
 
 	if (r == -ENOENT)
-		return fault_not_noted(a->qmp, f);
+		return fault_not_noted(a, f);
 	if (!r)
-		r = reach_monitor(out, &h, f);
+		r = a->domain ? reach_domain(out, &h, f) : reach_monitor(out, &h, f);
 	if (r < 0)
 		return r;
 	a->store = out->record.store;
 	out->target = out->record.target;
-	r = open_source(out, &source, (pid_t)out->holder.pid, f);
+	r = source_open(out, &source, (pid_t)out->holder.pid, f);
 	if (!r)
 		r = go_on(out, &source, h, f);
 	if (!r)
 		forget(out);
-	close_source(out, &source, r);
+	source_close(out, &source, r);
 	return r;
+}
+
+static bool has_command(const struct arguments *a)
+{
+	return a->rest_count > 1;
+}
+
+static int check_resume_usage(const struct arguments *a)
+{
+	int exit;
+
+	if (a->rest_count || a->define)
+		return usage_error(&verb_restore,
+				   "--resume knows all but which guest stands still");
+	return monitor_is_named(&verb_restore, a, &exit) ? EXIT_DONE : exit;
 }
 
 static int check_usage(const struct arguments *a)
@@ -374,19 +377,20 @@ static int check_usage(const struct arguments *a)
 	if (a->mode && strcmp(a->mode, "full") != 0 && strcmp(a->mode, "lazy") != 0)
 		return usage_error(&verb_restore, "--mode %s: it is lazy or full", a->mode);
 	if (a->resume)
-		return a->qmp && !a->rest_count
-			       ? EXIT_DONE
-			       : usage_error(&verb_restore,
-					     "--resume needs --qmp of the QEMU that stands "
-					     "still, and nothing else");
+		return check_resume_usage(a);
 	if (!a->store)
 		return usage_error(&verb_restore, "--store says where: dir:PATH or rbd:POOL");
 	if (!a->rest_count)
 		return usage_error(&verb_restore, "which guest?");
-	if (a->qmp && a->rest_count > 1)
-		return usage_error(&verb_restore, "either --qmp or a QEMU command, not both");
-	if (!a->qmp && a->rest_count < 2)
-		return usage_error(&verb_restore, "where to: --qmp PATH, or -- and a QEMU command");
+	if (!!a->qmp + !!a->connect + has_command(a) != 1)
+		return usage_error(&verb_restore, "where to: one of --connect URI, --qmp PATH, or "
+						  "-- and a QEMU command");
+	if (a->domain)
+		return usage_error(&verb_restore, "--domain is for --resume: the checkpoint knows "
+						  "the domain's name");
+	if (a->define && !a->connect)
+		return usage_error(&verb_restore, "--define is for a domain of libvirt: --connect "
+						  "URI");
 	return EXIT_DONE;
 }
 
@@ -403,13 +407,14 @@ static int run(struct restored *r)
 {
 	const struct arguments *a = r->arguments;
 	struct fault f;
-	bool lazy = strcmp(mode_of(r), "full") != 0;
+	bool lazy = strcmp(restored_mode(r), "full") != 0;
 
-	if (lazy && keeper_start(&r->keeper, &f) < 0)
+	if (lazy && !a->connect && !a->domain && keeper_start(&r->keeper, &f) < 0)
 		fprintf(stderr, "vmguard: %s\n", f.text);
-	int result = a->resume ? resume(r, &f)
-		     : a->qmp  ? restore_in_waiting(r, &f)
-			       : restore_in_new(r, &f);
+	int result = a->resume	       ? resume(r, &f)
+		     : a->qmp	       ? restore_in_waiting(r, &f)
+		     : !has_command(a) ? restore_in_domain(r, &f)
+				       : restore_in_new(r, &f);
 
 	/* A guest that stands still goes on needing it. */
 	if (!result || !r->result.runs)
@@ -422,8 +427,8 @@ static int run(struct restored *r)
 
 static int restore_run(int argc, char **argv)
 {
-	static const char accepted[] =
-		"qmp store mode resume max-rate store-wait keep-clock no-verify key-file json";
+	static const char accepted[] = "qmp connect domain define store mode resume max-rate "
+				       "store-wait keep-clock no-verify key-file json";
 	struct arguments a;
 	struct restored restored = {.arguments = &a, .since_ms = monotonic_ms()};
 	struct fault f;
@@ -447,8 +452,8 @@ static int restore_run(int argc, char **argv)
 const struct verb verb_restore = {
 	.name = "restore",
 	.summary = "Continues a guest from a checkpoint.",
-	.usage = "--store URI NAME[@N] [OPTIONS] (--qmp PATH | -- QEMU-COMMAND…)\n"
-		 "       vmguard restore --resume --qmp PATH [OPTIONS]",
+	.usage = "--store URI NAME[@N] [OPTIONS] (--connect URI | --qmp PATH | -- QEMU-COMMAND…)\n"
+		 "       vmguard restore --resume (--domain NAME | --qmp PATH) [OPTIONS]",
 	.help = HELP_STORE
 	"  NAME[@N]          the guest, and which checkpoint; default its newest\n"
 	"  --mode lazy|full  lazy: the guest runs at once, its memory follows; full: all\n"
@@ -456,10 +461,14 @@ const struct verb verb_restore = {
 	"  --max-rate SIZE   lazy: of memory that is not asked for, bytes a second (100M)\n"
 	"  --store-wait T    lazy: how long the store may be away (5m)\n"
 	"  --keep-clock      leave the guest's clock as far behind as it is\n"
+	"  --connect URI     libvirt starts the domain, as it was when the checkpoint was\n"
+	"                    taken; for a checkpoint that was taken with --domain\n"
+	"  --define          and defines it, where it is not defined there\n"
 	"  --qmp PATH        the QMP socket of a QEMU started with -incoming defer\n"
 	"  -- QEMU-COMMAND   the command that started the guest; vmguard adds -incoming\n"
 	"                    defer and a QMP socket, and leaves it running\n"
 	"  --resume          go on with a guest whose vmguard died during a lazy restore\n"
+	"  --domain NAME     and which one that is: a domain of libvirt (--connect)\n"
 	"  --no-verify       send damaged pages as they are: the guest may not survive "
 	"it\n" HELP_KEY "  --json            print one JSON object\n",
 	.run = restore_run,

@@ -23,6 +23,15 @@ static void add_demands(struct json_object *o, const struct restore_result *r)
 	json_add_number(o, "demand_p99_us", r->demand_p99_us);
 }
 
+static void add_domain(struct json_object *o, const struct restored *r)
+{
+	json_add_text(o, "domain", r->domain.name);
+	if (r->domain.uri)
+		json_add_text(o, "connect", r->domain.uri);
+	if (r->domain_pid > 0)
+		json_add_number(o, "pid", r->domain_pid);
+}
+
 static void print_object(const struct restored *r)
 {
 	struct json_object *o = json_object_new_object();
@@ -40,7 +49,10 @@ static void print_object(const struct restored *r)
 	json_add_number(o, "resident_percent", 100);
 	json_add_number(o, "total_ms", r->result.total_ms);
 	add_afterwards(o, &r->result.afterwards);
-	json_add_text(o, "qmp", r->arguments->qmp ? r->arguments->qmp : r->qemu.socket);
+	if (r->domain.name[0])
+		add_domain(o, r);
+	else
+		json_add_text(o, "qmp", r->arguments->qmp ? r->arguments->qmp : r->qemu.socket);
 	if (r->qemu.pid) {
 		json_add_number(o, "pid", r->qemu.pid);
 		json_add_text(o, "log", r->qemu.log);
@@ -76,6 +88,8 @@ static void print_text(const struct restored *r)
 	print_part("clock", clock_outcome_name(a->clock), a->clock_error);
 	print_part("; network", network_outcome_name(a->network), a->network_error);
 	printf("\n");
+	if (r->domain.name[0])
+		printf("libvirt has it as domain %s\n", r->domain.name);
 	if (r->qemu.pid)
 		printf("QEMU has pid %d, its monitor is %s, its output is in %s\n",
 		       (int)r->qemu.pid, r->qemu.socket, r->qemu.log);

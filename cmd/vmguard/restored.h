@@ -4,15 +4,20 @@
 
 #include "keeper.h"
 #include "record.h"
+#include "vmguard/libvirt.h"
 #include "vmguard/restore.h"
+
+enum { RESTORE_ATTEMPTS = 3 };
 
 struct restored {
 	struct arguments *arguments;
 	int64_t since_ms;
 	struct target target;
 	uint64_t number;
-	struct qemu_process qemu; /* pid 0: not started here */
-	struct holder holder;	  /* QEMU; pid 0: it cannot be seen from here */
+	struct qemu_process qemu;     /* pid 0: not started here */
+	struct libvirt_domain domain; /* name "": it is none */
+	pid_t domain_pid;	      /* its QEMU; -1: it cannot be seen from here */
+	struct holder holder;	      /* QEMU; pid 0: it cannot be seen from here */
 	struct record record;
 	struct keeper keeper;
 	const struct hypervisor *hypervisor; /* while it is restored */
@@ -22,3 +27,37 @@ struct restored {
 
 /* On standard output, as text or with --json. */
 void restored_print(const struct restored *r);
+
+/* ---- source.c ----------------------------------------------------------------------------- */
+
+/* What it is restored from. */
+struct source {
+	struct store *store;
+	struct checkpoint *checkpoint;
+};
+
+/* Opens the store and the checkpoint, held for this process (0: unknown), and loads it. */
+int source_open(struct restored *r, struct source *source, pid_t pid, struct fault *f);
+/* From here on it is held for that process instead. */
+void source_hold_for(struct restored *r, struct source *source, pid_t pid);
+/* `result` is the restore's: a guest that stands still needs the checkpoint. */
+void source_close(const struct restored *r, struct source *source, int result);
+
+/* ---- restore_domain.c -------------------------------------------------------------------- */
+
+/* In a domain that libvirt makes of what the checkpoint keeps. */
+int restore_in_domain(struct restored *r, struct fault *f);
+
+/* ---- restore.c: what every way of restoring needs ---------------------------------------- */
+
+const char *restored_mode(const struct restored *r); /* --mode; "": none was asked for */
+struct restore_options restored_options(struct restored *r);
+
+/* With a note in the run directory, so that it can be gone on with. */
+int restored_send_lazily(struct checkpoint *c, struct hypervisor *h,
+			 const struct restore_options *options, struct restored *r,
+			 struct fault *f);
+/* QEMU was lost before the guest ran. */
+bool restored_is_worth_another_try(const struct restored *r, int code);
+/* Says that, and how to go on; `socket`: --qmp. */
+int restored_stands_still(const struct restored *r, const char *socket, struct fault *f);

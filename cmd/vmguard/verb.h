@@ -73,6 +73,7 @@ struct arguments {
 	uint64_t keep_last, keep_hourly, keep_daily, keep_weekly;
 	bool allow_resume;
 	bool without_disks;
+	bool define;
 	bool dry_run;
 	bool keep_clock;
 	bool no_verify;
