@@ -89,13 +89,22 @@ static bool is_accepted(const char *accepted, const char *name)
 	return false;
 }
 
+/* In brackets: it may be left out. */
+static bool is_optional(const char *accepted, const char *name)
+{
+	char word[32];
+
+	snprintf(word, sizeof(word), "[%s]", name);
+	return is_accepted(accepted, word);
+}
+
 /* Those that the verb takes, and help; ended by an empty one. */
 static void select_options(const char *accepted, struct option options[ROWS + 2])
 {
 	int count = 0;
 
 	for (int i = 0; i < ROWS; i++)
-		if (is_accepted(accepted, rows[i].name))
+		if (is_accepted(accepted, rows[i].name) || is_optional(accepted, rows[i].name))
 			options[count++] =
 				(struct option){rows[i].name, rows[i].value != FLAG, NULL, i};
 	options[count++] = (struct option){"help", no_argument, NULL, OPTION_HELP};

@@ -8,8 +8,8 @@
 #include "waker.h"
 
 static const struct verb *const verbs[] = {
-	&verb_snapshot, &verb_snapshots, &verb_info,   &verb_diff,   &verb_verify,
-	&verb_prune,	&verb_restore,	 &verb_export, &verb_delete, &verb_rescue,
+	&verb_snapshot, &verb_snapshots, &verb_info,   &verb_diff,   &verb_verify, &verb_prune,
+	&verb_restore,	&verb_export,	 &verb_delete, &verb_rescue, &verb_check,
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

@@ -37,6 +37,7 @@ extern const struct verb verb_restore;
 extern const struct verb verb_export;
 extern const struct verb verb_delete;
 extern const struct verb verb_rescue;
+extern const struct verb verb_check;
 
 /* What several verbs say in their help. */
 #define HELP_STORE "  --store URI       dir:PATH or rbd:POOL[/PREFIX][?conf=FILE&id=USER]\n"
@@ -86,8 +87,9 @@ struct arguments {
 };
 
 /*
- * Reads argv for a verb that accepts the options of `accepted`, "qmp store json" say. Returns false
- * after it has said what is wrong, or printed the help: *exit is then the exit code.
+ * Reads argv for a verb that accepts the options of `accepted`, "qmp store json" say. Those that
+ * ask for a store need it, but for "[store]". Returns false after it has said what is wrong, or
+ * printed the help: *exit is then the exit code.
  */
 bool arguments_read(const struct verb *verb, const char *accepted, int argc, char **argv,
 		    struct arguments *a, int *exit);

@@ -84,6 +84,14 @@ struct disks_ready *disks_prepare(const struct disk_list *list);
 void disks_ready_free(struct disks_ready *ready); /* accepts NULL */
 
 /*
+ * For who wants to know of all that cannot: calls `refused` for each of them. Its reason ends in
+ * what helps, behind a colon.
+ */
+int disks_check(struct hypervisor *h,
+		int (*refused)(void *context, const struct disk *d, const char *why), void *context,
+		struct fault *f);
+
+/*
  * Gives each disk a snapshot of this name and notes it in the list: all or none. The guest stands
  * still meanwhile, so that they are of one instant.
  */

@@ -28,6 +28,16 @@ enum { LIBVIRT_AWAY_MS = 30000 };
 int hypervisor_open_libvirt(const char *uri, const char *domain, struct hypervisor **h,
 			    struct fault *f);
 
+/* What libvirt knows of a domain. */
+struct libvirt_description {
+	char *xml;	       /* the domain as it runs, without secrets; freed by the caller */
+	unsigned long version; /* of the daemon: major * 1000000 + minor * 1000 + micro */
+	bool is_session;       /* a user's own daemon, which reads no settings in /etc */
+};
+
+/* Of one that hypervisor_open_libvirt() has opened; -EOPNOTSUPP: another has. */
+int libvirt_describe(struct hypervisor *h, struct libvirt_description *d, struct fault *f);
+
 /* The process of a domain's QEMU, without asking QEMU. Negative errno. */
 pid_t libvirt_find_pid(const char *uri, const char *domain, struct fault *f);
 

@@ -146,17 +146,23 @@ static int refuse(const struct disk *d, struct fault *f)
 }
 
 /* As block_read_disk(), with all that is to be asked. */
-static int read_disk(struct hypervisor *h, struct json_object *block, struct disk *d,
-		     struct fault *f)
+static int inspect_disk(struct hypervisor *h, struct json_object *block, struct disk *d,
+			struct fault *f)
 {
 	int r = block_read_disk(block, d, f);
 
 	if (!r || is_flash(h, block))
 		return 0;
 	name_target(h, block, d);
-	if (r > 0)
-		r = check_disk(h, block, d, f);
-	return r < 0 ? refuse(d, f) : 1;
+	return r > 0 && check_disk(h, block, d, f) < 0 ? f->code : r;
+}
+
+static int read_disk(struct hypervisor *h, struct json_object *block, struct disk *d,
+		     struct fault *f)
+{
+	int r = inspect_disk(h, block, d, f);
+
+	return r < 0 ? refuse(d, f) : r;
 }
 
 static int read_disks(struct hypervisor *h, struct json_object *blocks, struct disk_list *list,
@@ -206,6 +212,26 @@ int disks_find(struct hypervisor *h, struct disk_list *list, struct fault *f)
 	if (r < 0)
 		disk_list_clear(list);
 	return r;
+}
+
+int disks_check(struct hypervisor *h,
+		int (*refused)(void *context, const struct disk *d, const char *why), void *context,
+		struct fault *f)
+{
+	struct json_object *blocks = NULL;
+	int r = hypervisor_execute(h, "query-block", NULL, &blocks, f);
+	size_t count =
+		json_object_is_type(blocks, json_type_array) ? json_object_array_length(blocks) : 0;
+
+	for (size_t i = 0; !r && i < count; i++) {
+		struct disk d = {0};
+		struct fault why;
+
+		if (inspect_disk(h, json_object_array_get_idx(blocks, i), &d, &why) < 0)
+			r = refused(context, &d, why.text);
+	}
+	json_object_put(blocks);
+	return r == -ENOMEM ? fault_errno(f, r, "look at the guest's disks") : r;
 }
 
 static void locate(struct hypervisor *h, struct json_object *block, struct disk_list *list)

@@ -251,6 +251,26 @@ static int ask_version(struct hypervisor *h, struct fault *f)
 	return r;
 }
 
+static bool is_domain(const struct hypervisor *h)
+{
+	return h->ops->close == domain_close;
+}
+
+int libvirt_describe(struct hypervisor *h, struct libvirt_description *d, struct fault *f)
+{
+	struct domain *domain = (struct domain *)h;
+
+	if (!is_domain(h))
+		return fault_set(f, -EOPNOTSUPP, "%s is no domain of libvirt", h->where);
+	int r = definition(h, false, &d->xml, f);
+	if (r < 0)
+		return r;
+	if (link_version(domain->link, &d->version, f) < 0)
+		return fault_wrap(f, "%s", h->where);
+	d->is_session = strstr(domain->link->uri, "/session");
+	return 0;
+}
+
 static void note_link(struct domain *d)
 {
 	struct fault unknown;

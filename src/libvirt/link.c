@@ -29,6 +29,7 @@ struct link_call {
 	struct fault fault;
 	char *reply; /* result */
 	struct link_state state;
+	unsigned long version;
 };
 
 /* ---- references ----------------------------------------------------------------------- */
@@ -392,4 +393,23 @@ int link_agent(struct link *link, const char *command, int limit_s, struct fault
 		return r;
 	c->base.free(&c->base, true);
 	return r;
+}
+
+static int ask_version(struct link_call *c)
+{
+	return virConnectGetLibVersion(c->link->connection, &c->version) < 0 ? fail(c) : 0;
+}
+
+int link_version(struct link *link, unsigned long *version, struct fault *f)
+{
+	struct link_call *c = call_new(link, &link->calls, ask_version);
+
+	if (!c)
+		return fault_errno(f, -ENOMEM, "call libvirt");
+	int r = call_run(c, f);
+	if (r < 0)
+		return r;
+	*version = c->version;
+	c->base.free(&c->base, false);
+	return 0;
 }

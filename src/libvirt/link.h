@@ -58,6 +58,8 @@ bool link_is_alive(const struct link *link);
  */
 int link_monitor(struct link *link, const char *command, int pass_fd, char **reply,
 		 struct fault *f);
+/* Of libvirtd, as virConnectGetLibVersion() has it. Errors as of link_monitor(). */
+int link_version(struct link *link, unsigned long *version, struct fault *f);
 /* How the domain is, for libvirt. Errors as of link_monitor(). */
 int link_state(struct link *link, struct link_state *state, struct fault *f);
 /*
