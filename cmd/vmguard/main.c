@@ -9,7 +9,7 @@
 
 static const struct verb *const verbs[] = {
 	&verb_snapshot, &verb_snapshots, &verb_info,   &verb_diff,   &verb_verify, &verb_prune,
-	&verb_restore,	&verb_export,	 &verb_delete, &verb_rescue, &verb_check,
+	&verb_restore,	&verb_export,	 &verb_delete, &verb_rescue, &verb_check,  &verb_hook,
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

@@ -41,6 +41,7 @@ static void print(FILE *file, const struct record *r)
 	fprintf(file, "%s\n%s\n%d\n%zu\n", r->socket, r->qemu_version, r->preempt, r->block_count);
 	for (size_t i = 0; i < r->block_count; i++)
 		fprintf(file, "%" PRIu64 "\n", r->host_page_bytes[i]);
+	fprintf(file, "%s\n", r->uuid);
 }
 
 static bool scan(FILE *file, struct record *r)
@@ -57,6 +58,8 @@ static bool scan(FILE *file, struct record *r)
 	for (size_t i = 0; i < r->block_count; i++)
 		if (fscanf(file, "%" SCNu64, &r->host_page_bytes[i]) != 1)
 			return false;
+	if (fscanf(file, " %36[-0-9a-f]", r->uuid) != 1)
+		r->uuid[0] = '\0';
 	return true;
 }
 
@@ -103,16 +106,24 @@ static bool is_same_file(const char *a, const char *b)
 	return !stat(a, &sa) && !stat(b, &sb) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
-/* Whether this name in the run directory is the note of a process that lives, with that monitor. */
-static bool is_note_of(const char *name, const char *socket, struct holder *qemu, struct record *r)
+/* Whether this name in the run directory is the note of a process that lives. */
+static bool is_note(const char *name, struct holder *qemu)
 {
 	struct fault ignored;
 	uint64_t started;
 	int pid, length = 0;
 
 	return sscanf(name, "restore-%d-%" SCNu64 "%n", &pid, &started, &length) == 2 &&
-	       !name[length] && !holder_of(pid, qemu, &ignored) && qemu->started == started &&
-	       !record_read(qemu, r, &ignored) && is_same_file(r->socket, socket);
+	       !name[length] && !holder_of(pid, qemu, &ignored) && qemu->started == started;
+}
+
+/* The same, of one with that monitor. */
+static bool is_note_of(const char *name, const char *socket, struct holder *qemu, struct record *r)
+{
+	struct fault ignored;
+
+	return is_note(name, qemu) && !record_read(qemu, r, &ignored) &&
+	       is_same_file(r->socket, socket);
 }
 
 int record_find(const char *socket, struct holder *qemu, struct record *r, struct fault *f)
@@ -143,4 +154,30 @@ void record_remove(const struct holder *qemu)
 		unlink(path);
 	if (!record_monitor_path(qemu, path, &ignored)) /* of a keeper that was killed */
 		unlink(path);
+}
+
+int record_each(int (*each)(void *context, const struct holder *qemu, const struct record *r,
+			    struct fault *f),
+		void *context, struct fault *f)
+{
+	char folder[96];
+	struct dirent *d;
+	struct holder qemu;
+	struct record record;
+	int r = run_directory(folder, f);
+	DIR *directory = r < 0 ? NULL : opendir(folder);
+
+	if (!directory)
+		return r < 0 ? r : fault_errno(f, -errno, "list %s", folder);
+	while (!r && (d = readdir(directory))) {
+		if (!is_note(d->d_name, &qemu))
+			continue;
+		r = record_read(&qemu, &record, f);
+		if (!r)
+			r = each(context, &qemu, &record, f);
+		else if (r == -ENOENT) /* complete just now */
+			r = 0;
+	}
+	closedir(directory);
+	return r;
 }

@@ -9,12 +9,14 @@
 
 #include "verb.h"
 #include "vmguard/holder.h"
+#include "vmguard/hypervisor.h"
 #include "vmguard/layout.h"
 
 struct record {
 	char store[512]; /* URI */
 	struct target target;
-	unsigned percent; /* of its memory that is there */
+	unsigned percent;		  /* of its memory that is there */
+	char uuid[HYPERVISOR_UUID_BYTES]; /* QEMU's; "": it has none */
 
 	/* So that QEMU need not be asked: it may not answer. */
 	char socket[PATH_MAX]; /* of its monitor */
@@ -34,3 +36,8 @@ int record_find(const char *socket, struct holder *qemu, struct record *r, struc
 enum { RECORD_PATH_BYTES = 160 };
 int record_monitor_path(const struct holder *qemu, char path[RECORD_PATH_BYTES], struct fault *f);
 void record_remove(const struct holder *qemu);
+
+/* Calls `each` for those whose QEMU lives on this host, until it fails. */
+int record_each(int (*each)(void *context, const struct holder *qemu, const struct record *r,
+			    struct fault *f),
+		void *context, struct fault *f);

@@ -90,6 +90,7 @@ static int note_terms(void *restored, const struct restore_terms *terms, struct 
 	snprintf(record->target.guest, sizeof(record->target.guest), "%s", r->target.guest);
 	snprintf(record->qemu_version, sizeof(record->qemu_version), "%s",
 		 r->hypervisor->qemu_version);
+	snprintf(record->uuid, sizeof(record->uuid), "%s", r->uuid);
 	if (r->domain.name[0])
 		snprintf(record->socket, sizeof(record->socket), "domain %s", r->domain.name);
 	else if (!realpath(socket, record->socket))
@@ -133,7 +134,9 @@ int restored_send_lazily(struct checkpoint *c, struct hypervisor *h,
 			 struct fault *f)
 {
 	out->hypervisor = h;
-	int r = restore_lazy(c, h, options, &out->result, f);
+	int r = hypervisor_uuid(h, out->uuid, f);
+	if (!r)
+		r = restore_lazy(c, h, options, &out->result, f);
 	if (!r)
 		forget(out);
 	else if (!out->result.runs)

@@ -19,6 +19,7 @@ struct restored {
 	pid_t domain_pid;	      /* its QEMU; -1: it cannot be seen from here */
 	struct holder holder;	      /* QEMU; pid 0: it cannot be seen from here */
 	struct record record;
+	char uuid[HYPERVISOR_UUID_BYTES]; /* QEMU's; "": it has none */
 	struct keeper keeper;
 	const struct hypervisor *hypervisor; /* while it is restored */
 	bool lazy;

@@ -38,6 +38,7 @@ extern const struct verb verb_export;
 extern const struct verb verb_delete;
 extern const struct verb verb_rescue;
 extern const struct verb verb_check;
+extern const struct verb verb_hook;
 
 /* What several verbs say in their help. */
 #define HELP_STORE "  --store URI       dir:PATH or rbd:POOL[/PREFIX][?conf=FILE&id=USER]\n"

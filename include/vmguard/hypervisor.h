@@ -21,6 +21,7 @@
 enum {
 	MONITOR_LIMIT_MS = 10000, /* of a monitor command where the caller has no other */
 	MONITOR_NAME_BYTES = 64,
+	HYPERVISOR_UUID_BYTES = 37,
 };
 
 struct monitor_event {
@@ -169,6 +170,9 @@ int hypervisor_migration_status(struct hypervisor *h, char status[32], struct fa
 
 /* Whether this status says that no migration and no snapshot is under way. */
 bool migration_is_over(const char *status);
+
+/* What the guest takes for its machine's UUID, in lower case; "": none was given to QEMU. */
+int hypervisor_uuid(struct hypervisor *h, char uuid[HYPERVISOR_UUID_BYTES], struct fault *f);
 
 /* The guest's RAM, without video memory and firmware. */
 int hypervisor_ram_bytes(struct hypervisor *h, uint64_t *bytes, struct fault *f);

@@ -57,6 +57,21 @@ bool migration_is_over(const char *status)
 	return false;
 }
 
+int hypervisor_uuid(struct hypervisor *h, char uuid[HYPERVISOR_UUID_BYTES], struct fault *f)
+{
+	static const char none[] = "00000000-0000-0000-0000-000000000000";
+	struct json_object *result = NULL, *value = NULL;
+	int r = hypervisor_execute(h, "query-uuid", NULL, &result, f);
+
+	if (r < 0)
+		return r;
+	json_object_object_get_ex(result, "UUID", &value);
+	const char *text = value ? json_object_get_string(value) : none;
+	snprintf(uuid, HYPERVISOR_UUID_BYTES, "%s", strcmp(text, none) != 0 ? text : "");
+	json_object_put(result);
+	return 0;
+}
+
 static uint64_t number(struct json_object *object, const char *key)
 {
 	struct json_object *value = NULL;
