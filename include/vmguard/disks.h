@@ -154,3 +154,38 @@ struct disk_orphans {
 };
 int disks_remove_orphans(const struct disk_list *list, struct hypervisor *h,
 			 const struct disk_orphans *o, struct fault *f);
+
+/* ---- back to a checkpoint ---------------------------------------------------------------- */
+
+/*
+ * Before a guest that is not running goes on from a checkpoint its disks go back to d->snapshot.
+ * First all of them are looked at, and nothing is changed unless each
+ *
+ *	has the snapshot              -ENOENT
+ *	is open nowhere               -EBUSY, says by whom: a dead client of Ceph is waited for, up
+ *				      to DISK_LIMIT_MS, because its watch outlives it by 30 s
+ *	has nothing newer, or `newer` -EPERM, says which disks: that data would be lost
+ *
+ * Whether an RBD image has something newer is asked; a file is taken to have. What was interrupted
+ * in between can be done again. There is no limit for the whole, which takes as long as there is
+ * data; `progress` (may be NULL) is called with what is done of it, 0 to 1000.
+ */
+struct disks_return {
+	bool newer; /* what was written since may be lost */
+	void (*progress)(void *context, const struct disk *d, unsigned permille);
+	void *context;
+};
+int disks_roll_back(const struct disk_list *list, const struct disks_return *how, struct fault *f);
+
+/*
+ * New disks beside these, each with what the other had at d->snapshot, all or none; the originals
+ * are left as they are and may be in use. Their sources are named after the originals' and `suffix`
+ * ("web-root" and "copy": "web-root-copy"; a file's ending stays the last). An RBD image becomes a
+ * clone of the snapshot, a file a copy that shares its blocks where the file system can. -EEXIST:
+ * there is one of that name, which stays.
+ */
+int disks_clone(const struct disk_list *list, const char *suffix, struct disk_list *clones,
+		struct fault *f);
+
+/* Removes clones that nobody has open (-EBUSY); 0 also where they are gone. */
+int disks_remove_clones(const struct disk_list *clones, struct fault *f);
