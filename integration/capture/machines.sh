@@ -43,7 +43,7 @@ ROUND=0
 # shellcheck disable=SC2054 # the commas are QEMU's
 devices=(-vga std -netdev user,id=net,restrict=on -device virtio-net-pci,netdev=net
 	-device virtio-rng-pci -device virtio-balloon-pci
-	-blockdev driver=null-co,node-name=disk,size=1048576 -device virtio-blk-pci,drive=disk)
+	-blockdev driver=null-co,node-name=disk,size=1048576,read-only=on -device virtio-blk-pci,drive=disk)
 
 counter_args
 twice "machine pc" -M pc -m 128 "${COUNTER_ARGS[@]}"

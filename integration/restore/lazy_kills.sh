@@ -25,7 +25,7 @@ PER_GUEST=2
 # shellcheck disable=SC2054 # the commas are QEMU's
 devices=(-vga std -netdev user,id=net,restrict=on -device virtio-net-pci,netdev=net
 	-device virtio-rng-pci -device virtio-balloon-pci
-	-blockdev driver=null-co,node-name=disk,size=1048576 -device virtio-blk-pci,drive=disk)
+	-blockdev driver=null-co,node-name=disk,size=1048576,read-only=on -device virtio-blk-pci,drive=disk)
 
 # machine NUMBER: the guest's as the array MACHINE, and the QEMUs FROM and TO
 # shellcheck disable=SC2054 # the commas are QEMU's
