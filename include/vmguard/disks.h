@@ -168,10 +168,15 @@ int disks_remove_orphans(const struct disk_list *list, struct hypervisor *h,
  *
  * Whether an RBD image has something newer is asked; a file is taken to have. What was interrupted
  * in between can be done again. There is no limit for the whole, which takes as long as there is
- * data; `progress` (may be NULL) is called with what is done of it, 0 to 1000.
+ * data; `progress` is called with what is done of it, 0 to 1000.
  */
 struct disks_return {
 	bool newer; /* what was written since may be lost */
+	/*
+	 * Both may be NULL, come from another thread, and may come once more after a call that
+	 * failed. Somebody has the disk open, and it is waited for him.
+	 */
+	void (*waits)(void *context, const struct disk *d, const char *who);
 	void (*progress)(void *context, const struct disk *d, unsigned permille);
 	void *context;
 };

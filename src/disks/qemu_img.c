@@ -116,13 +116,37 @@ int qemu_img_each(const char *file, int (*each)(void *context, const char *name)
 	return r;
 }
 
-int qemu_img_remove(const char *file, const char *snapshot, struct fault *f)
+/* What is done to a file by a command that prints nothing. */
+static int change(const char *file, const char *const command[], struct fault *f)
 {
-	const char *const command[] = {"qemu-img", "snapshot", "-d", snapshot, "--", file, NULL};
 	auto_free char *text = malloc(OUTPUT_BYTES);
 
 	if (!text)
-		return fault_errno(f, -ENOMEM, "remove a snapshot from %s", file);
+		return fault_errno(f, -ENOMEM, "%s %s %s", command[0], command[1], file);
 	int status = run(command, text);
 	return status ? explain(file, status, text, f) : 0;
+}
+
+int qemu_img_remove(const char *file, const char *snapshot, struct fault *f)
+{
+	const char *const command[] = {"qemu-img", "snapshot", "-d", snapshot, "--", file, NULL};
+
+	return change(file, command, f);
+}
+
+int qemu_img_apply(const char *file, const char *snapshot, struct fault *f)
+{
+	const char *const command[] = {"qemu-img", "snapshot", "-a", snapshot, "--", file, NULL};
+
+	return change(file, command, f);
+}
+
+int qemu_img_copy(const char *file, const char *snapshot, const char *to, struct fault *f)
+{
+	char name[DISK_SNAPSHOT_BYTES + 16];
+	const char *const command[] = {"qemu-img", "convert", "-U", "-f", "qcow2", "-l", name,
+				       "-O",	   "qcow2",   "--", file, to,	   NULL};
+
+	snprintf(name, sizeof(name), "snapshot.name=%s", snapshot);
+	return change(file, command, f);
 }

@@ -58,6 +58,15 @@ int reflink_settle(const struct disk *d, struct fault *f)
 	return 0;
 }
 
+int reflink_open(const struct disk *d, int *fd, struct fault *f)
+{
+	char path[PATH_BYTES];
+
+	path_of(d, path);
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	return *fd < 0 ? fault_errno(f, -errno, "disk %s: open %s", d->target, path) : 0;
+}
+
 int reflink_remove(const struct disk *d, struct fault *f)
 {
 	char path[PATH_BYTES];

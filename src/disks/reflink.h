@@ -7,6 +7,8 @@
 int reflink_make(const struct disk *d, struct fault *f);
 /* It and its name survive a power failure. */
 int reflink_settle(const struct disk *d, struct fault *f);
+/* To read it. -ENOENT. */
+int reflink_open(const struct disk *d, int *fd, struct fault *f);
 /* 0 also where it is gone. */
 int reflink_remove(const struct disk *d, struct fault *f);
 int reflink_each(const struct disk *d, int (*each)(void *context, const char *name), void *context,

@@ -86,9 +86,6 @@ void rbd_store_object_name(struct store_image *image, uint64_t segment,
 			   char name[STORE_OBJECT_BYTES]);
 
 /* rbd_open.c; within a call */
-/* As librbd does, at `snapshot` or NULL, but so that it may be closed at once. */
-int rbd_open_image(struct rbd_cluster *cluster, const char *name, const char *snapshot,
-		   bool writable, rbd_image_t *image);
 /* These open c->image into c->opened. */
 /* At c->id where there is one; without the key, so what it reads is not to be understood. */
 int rbd_open_reader(struct rbd_call *c);

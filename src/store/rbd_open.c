@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "rbd_fault.h"
+#include "vmguard/rbd.h"
 
 enum { CREATE_ATTEMPTS = 3 };
 
@@ -26,38 +27,6 @@ static int fault_of(struct rbd_call *c, int code, const char *what)
 			 c->cluster->location.pool, c->image);
 }
 
-/*
- * Waits until the thread in which librbd (16.2) opened an image has left it: it answers, and then
- * looks at the image once more, which an rbd_close() in between has freed. What completes does
- * so one after the other, so what begins now is over after that thread is. In a pool handle of
- * its own, because in another it would wait for the writes there.
- */
-static void let_open_end(struct rbd_cluster *cluster)
-{
-	rados_completion_t completion;
-	rados_ioctx_t io;
-
-	if (rados_ioctx_create2(cluster->rados, rados_ioctx_get_id(cluster->io), &io) < 0)
-		return;
-	if (rados_aio_create_completion2(NULL, NULL, &completion) == 0) {
-		if (rados_aio_flush_async(io, completion) == 0)
-			rados_aio_wait_for_complete(completion);
-		rados_aio_release(completion);
-	}
-	rados_ioctx_destroy(io);
-}
-
-int rbd_open_image(struct rbd_cluster *cluster, const char *name, const char *snapshot,
-		   bool writable, rbd_image_t *image)
-{
-	int r = writable ? rbd_open(cluster->io, name, image, snapshot)
-			 : rbd_open_read_only(cluster->io, name, image, snapshot);
-
-	if (r == 0)
-		let_open_end(cluster);
-	return r;
-}
-
 /* Opens c->image, without any check. */
 static int open_reader(struct rbd_call *c, const char *snapshot)
 {
@@ -65,7 +34,8 @@ static int open_reader(struct rbd_call *c, const char *snapshot)
 
 	if (!handle)
 		return fault_errno(&c->fault, -ENOMEM, "open RBD image %s", c->image);
-	int r = rbd_open_image(c->cluster, c->image, snapshot, false, &handle->image);
+	int r = rbd_open_image(c->cluster->rados, c->cluster->io, c->image, snapshot, false,
+			       &handle->image);
 	if (r < 0) {
 		rbd_handle_unref(handle);
 		return fault_of(c, r, "open RBD image");
@@ -145,7 +115,8 @@ static int open_writer_of(struct rbd_call *c, int (*check)(struct rbd_call *c))
 	}
 	rbd_handle_unref(reader);
 	if (r == 0 && handle) {
-		r = rbd_open_image(c->cluster, c->image, NULL, true, &handle->image);
+		r = rbd_open_image(c->cluster->rados, c->cluster->io, c->image, NULL, true,
+				   &handle->image);
 		handle->is_open = r == 0;
 		r = r < 0 ? fault_of(c, r, "open RBD image") : 0;
 	}

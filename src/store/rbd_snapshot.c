@@ -17,6 +17,7 @@
 
 #include "rbd_fault.h"
 #include "rbd_room.h"
+#include "vmguard/rbd.h"
 
 #define NEW_PREFIX "new-"
 
@@ -159,7 +160,7 @@ static int remove_snapshot(struct rbd_call *c, rbd_image_t image, const char *na
 static int check_snapshot(struct rbd_call *c, const char *name)
 {
 	rbd_image_t image;
-	int r = rbd_open_image(c->cluster, c->image, name, false, &image);
+	int r = rbd_open_image(c->cluster->rados, c->cluster->io, c->image, name, false, &image);
 
 	if (r == 0) {
 		rbd_close(image);
