@@ -9,6 +9,7 @@
 
 #include "start.h"
 #include "verb.h"
+#include "vmguard/document.h"
 #include "vmguard/preflight.h"
 
 /* One file a guest, its name the guest's UUID. The hook script looks there too. */
@@ -27,11 +28,11 @@ static bool is_start(const char *operation, const char *step)
 
 static int read_definition(FILE *in, struct preflight_machine *m, struct fault *f)
 {
-	auto_free char *xml = malloc(PREFLIGHT_XML_BYTES + 1);
+	auto_free char *xml = malloc(DOCUMENT_BYTES + 1);
 
 	if (!xml)
 		return fault_errno(f, -ENOMEM, "read the definition");
-	size_t bytes = fread(xml, 1, PREFLIGHT_XML_BYTES + 1, in);
+	size_t bytes = fread(xml, 1, DOCUMENT_BYTES + 1, in);
 	if (ferror(in))
 		return fault_errno(f, -EIO, "read the definition");
 	return preflight_machine_read(xml, bytes, m, f);

@@ -6,6 +6,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "vmguard/disks.h"
 #include "vmguard/fault.h"
 
@@ -33,3 +36,26 @@ int definition_change(const char *xml, const struct disk_list *disks,
 int definition_interfaces(const char *xml, const char *network,
 			  int (*each)(void *context, const char *out, const char *in),
 			  void *context, struct fault *f);
+
+/* ---- a QEMU that waits ------------------------------------------------------------------- */
+
+/*
+ * The arguments that have a domain's QEMU wait for a stream:
+ *
+ *	<qemu:commandline>
+ *	  <qemu:arg value='-incoming'/>
+ *	  <qemu:arg value='defer'/>
+ *	</qemu:commandline>
+ *
+ * Only text of libvirt's own making is given here, whose form is always the same, or what
+ * definition_change() makes of it. Pure.
+ */
+
+/* Copies what stands in the first element of that name; false: there is none, or no room. */
+bool definition_value(const char *xml, const char *element, char *value, size_t room);
+
+/* Without these arguments, wherever a domain that was restored has left them; NULL: no memory. */
+char *definition_clean(const char *xml);
+
+/* With them, once. NULL: no memory, or it is no domain. */
+char *definition_that_waits(const char *xml);

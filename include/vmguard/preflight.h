@@ -25,7 +25,6 @@ enum {
 	PREFLIGHT_UUID_BYTES = 37,
 	PREFLIGHT_PATH_BYTES = 512,
 	PREFLIGHT_WHY_BYTES = 768,
-	PREFLIGHT_XML_BYTES = 8 << 20, /* more is not a domain's definition */
 };
 
 /* ---- what libvirt's definition says ------------------------------------------------------ */

@@ -17,11 +17,11 @@
 #include <sys/stat.h>
 
 #include "libvirt/connection.h"
-#include "libvirt/definition.h"
 #include "libvirt/error.h"
 #include "libvirt/loop.h"
 #include "libvirt/start.h"
 #include "vmguard/clock.h"
+#include "vmguard/definition.h"
 #include "vmguard/scope.h"
 
 enum {

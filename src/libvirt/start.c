@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "libvirt/connection.h"
-#include "libvirt/definition.h"
 #include "libvirt/error.h"
 #include "libvirt/loop.h"
 #include "vmguard/deadline.h"
+#include "vmguard/definition.h"
 #include "vmguard/scope.h"
 
 enum { START_LIMIT_MS = 120000 }; /* hooks, networks, a host that has much to do */

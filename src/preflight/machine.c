@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "preflight/document.h"
+#include "vmguard/document.h"
 #include "vmguard/preflight.h"
 
 #define DEVICES "/domain/devices/"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "unit.h"
+#include "vmguard/document.h"
 #include "vmguard/preflight.h"
 
 static struct fault fault;
@@ -142,9 +143,8 @@ START_TEST(refuses_what_is_no_domain)
 	ck_assert_int_eq(preflight_machine_read("<domain>\n<name>a", 16, &machine, &fault),
 			 -EBADMSG);
 	ck_assert_ptr_nonnull(strstr(fault.text, "line 2"));
-	ck_assert_int_eq(
-		preflight_machine_read("", (size_t)PREFLIGHT_XML_BYTES + 1, &machine, &fault),
-		-EFBIG);
+	ck_assert_int_eq(preflight_machine_read("", (size_t)DOCUMENT_BYTES + 1, &machine, &fault),
+			 -EFBIG);
 }
 END_TEST
 

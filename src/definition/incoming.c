@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "libvirt/definition.h"
+#include "vmguard/definition.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preflight/document.h"
+#include "vmguard/document.h"
 
 #include <errno.h>
 #include <libxml/parser.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "vmguard/preflight.h"
 
 static int parse_fault(xmlParserCtxtPtr parser, struct fault *f)
 {
@@ -38,7 +36,7 @@ static int parse(struct document *d, const char *xml, size_t bytes, struct fault
 
 int document_read(const char *xml, size_t bytes, struct document **d, struct fault *f)
 {
-	if (bytes > PREFLIGHT_XML_BYTES)
+	if (bytes > DOCUMENT_BYTES)
 		return fault_set(f, -EFBIG, "%zu MiB of XML are no domain's definition",
 				 bytes >> 20);
 	auto_of(document_close) struct document *made = calloc(1, sizeof(*made));
@@ -95,7 +93,7 @@ int document_each(struct document *d, xmlNodePtr from, const char *expression,
 {
 	xmlXPathObjectPtr found = evaluate(d, from, expression);
 	int count = found && found->nodesetval ? found->nodesetval->nodeNr : 0;
-	int r = 0;
+	int r = found ? 0 : -ENOMEM;
 
 	for (int i = 0; r >= 0 && i < count; i++)
 		r = each(context, d, found->nodesetval->nodeTab[i]);

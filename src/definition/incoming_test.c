@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "libvirt/definition.h"
+#include "vmguard/definition.h"
 
 #include <string.h>
 
@@ -93,6 +93,6 @@ START_TEST(refuses_what_is_no_domain)
 }
 END_TEST
 
-UNIT_MAIN("definition", finds_a_value, leaves_a_definition_without_arguments_alone,
+UNIT_MAIN("incoming", finds_a_value, leaves_a_definition_without_arguments_alone,
 	  takes_the_arguments_out_with_their_element, leaves_the_arguments_of_others, waits_once,
 	  refuses_what_is_no_domain)
