@@ -24,6 +24,7 @@ struct definition_identity {
  * exchanged (definition_interfaces()) the guest goes on with the MAC addresses it knows, which are
  * part of its state. *changed is freed by the caller. Pure. -EBADMSG: it is no definition; -ENOENT:
  * it has no disk of that target; -EOPNOTSUPP: it has something that two cannot have, says what.
+ * What has QEMU wait (below) is left out.
  */
 int definition_change(const char *xml, const struct disk_list *disks,
 		      const struct definition_identity *identity, char **changed, struct fault *f);
@@ -31,7 +32,7 @@ int definition_change(const char *xml, const struct disk_list *disks,
 /*
  * For each interface of the original: `each` gets how it is in the changed domain, to be taken out,
  * and another with a new MAC address, to be put in, which is connected like the original's or,
- * where `network` is given, to that network of libvirt. Until it fails.
+ * where `network` is given, to that network of libvirt. Until it fails, with what it returned.
  */
 int definition_interfaces(const char *xml, const char *network,
 			  int (*each)(void *context, const char *out, const char *in),

@@ -95,8 +95,12 @@ int document_each(struct document *d, xmlNodePtr from, const char *expression,
 	int count = found && found->nodesetval ? found->nodesetval->nodeNr : 0;
 	int r = found ? 0 : -ENOMEM;
 
-	for (int i = 0; r >= 0 && i < count; i++)
-		r = each(context, d, found->nodesetval->nodeTab[i]);
+	for (int i = 0; r >= 0 && i < count; i++) {
+		xmlNodePtr node = found->nodesetval->nodeTab[i];
+
+		found->nodesetval->nodeTab[i] = NULL; /* it may be gone after the call */
+		r = each(context, d, node);
+	}
 	xmlXPathFreeObject(found);
 	return r;
 }
