@@ -49,6 +49,8 @@ static const struct row {
 	{"protect", TEXT, offsetof(struct arguments, protect)},
 	{"unprotect", TEXT, offsetof(struct arguments, unprotect)},
 	{"release", TEXT, offsetof(struct arguments, release)},
+	{"disks", TEXT, offsetof(struct arguments, disks)},
+	{"yes", FLAG, offsetof(struct arguments, yes)},
 	{"define", FLAG, offsetof(struct arguments, define)},
 	{"resume", FLAG, offsetof(struct arguments, resume)},
 	{"keep-clock", FLAG, offsetof(struct arguments, keep_clock)},

@@ -144,9 +144,7 @@ int restored_send_lazily(struct checkpoint *c, struct hypervisor *h,
 	return r;
 }
 
-/* Where nothing was asked for: lazy if QEMU can, and the reason if it cannot. */
-static int send_checkpoint(struct checkpoint *c, struct hypervisor *h, struct restored *out,
-			   struct fault *f)
+int restored_send(struct checkpoint *c, struct hypervisor *h, struct restored *out, struct fault *f)
 {
 	const struct restore_options options = restored_options(out);
 
@@ -184,46 +182,6 @@ bool restored_is_worth_another_try(const struct restored *r, int code)
 	return !r->result.runs && (code == -ETIMEDOUT || code == -ECONNRESET || code == -EPIPE);
 }
 
-static int restore_in_started(struct restored *out, struct source *source, struct fault *f)
-{
-	auto_of(hypervisor_close) struct hypervisor *h = NULL;
-	int r = qemu_connect(&out->qemu, &h, f);
-
-	if (!r)
-		r = send_checkpoint(source->checkpoint, h, out, f);
-	if (r < 0 && out->result.runs)
-		return restored_stands_still(out, NULL, f);
-	if (r < 0)
-		qemu_explain(&out->qemu, f);
-	return r;
-}
-
-/* The store is read while QEMU starts. */
-static int restore_once(struct restored *out, struct fault *f)
-{
-	char **command = out->arguments->rest + 1;
-	struct source source = {0};
-	int r = qemu_start(command, out->target.guest, &out->qemu, f);
-
-	if (!r)
-		r = source_open(out, &source, out->qemu.pid, f);
-	if (!r)
-		r = restore_in_started(out, &source, f);
-	if (r < 0 && !out->result.runs)
-		qemu_kill(&out->qemu);
-	source_close(out, &source, r);
-	return r;
-}
-
-static int restore_in_new(struct restored *out, struct fault *f)
-{
-	int r = restore_once(out, f);
-
-	for (int i = 1; i < RESTORE_ATTEMPTS && restored_is_worth_another_try(out, r); i++)
-		r = restore_once(out, f);
-	return r;
-}
-
 static int restore_in_waiting(struct restored *out, struct fault *f)
 {
 	const char *socket = out->arguments->qmp;
@@ -234,7 +192,11 @@ static int restore_in_waiting(struct restored *out, struct fault *f)
 	if (!r)
 		r = source_open(out, &source, hypervisor_pid(h), f);
 	if (!r)
-		r = send_checkpoint(source.checkpoint, h, out, f);
+		r = restored_disks_are_kept(out, &source, f);
+	if (!r)
+		r = source_load(&source, f);
+	if (!r)
+		r = restored_send(source.checkpoint, h, out, f);
 	source_close(out, &source, r);
 	return r < 0 && out->result.runs ? restored_stands_still(out, socket, f) : r;
 }
@@ -369,7 +331,7 @@ static int check_resume_usage(const struct arguments *a)
 {
 	int exit;
 
-	if (a->rest_count || a->define)
+	if (a->rest_count || a->define || a->disks || a->yes)
 		return usage_error(&verb_restore,
 				   "--resume knows all but which guest stands still");
 	return monitor_is_named(&verb_restore, a, &exit) ? EXIT_DONE : exit;
@@ -388,6 +350,13 @@ static int check_usage(const struct arguments *a)
 	if (!!a->qmp + !!a->connect + has_command(a) != 1)
 		return usage_error(&verb_restore, "where to: one of --connect URI, --qmp PATH, or "
 						  "-- and a QEMU command");
+	if (a->disks && !restored_disks_is_way(a->disks))
+		return usage_error(&verb_restore, "--disks %s: it is rollback, clone or keep",
+				   a->disks);
+	if (a->disks && !strcmp(a->disks, "clone") && !a->connect)
+		return usage_error(&verb_restore,
+				   "--disks clone is for a domain of libvirt (--connect URI): a "
+				   "QEMU command names its disks itself");
 	if (a->domain)
 		return usage_error(&verb_restore, "--domain is for --resume: the checkpoint knows "
 						  "the domain's name");
@@ -422,16 +391,16 @@ static int run(struct restored *r)
 	/* A guest that stands still goes on needing it. */
 	if (!result || !r->result.runs)
 		keeper_end(&r->keeper);
-	if (result < 0)
-		return report_fault(&f);
-	restored_print(r);
-	return EXIT_DONE;
+	if (!result)
+		restored_print(r);
+	restored_disks_clear(r);
+	return result < 0 ? report_fault(&f) : EXIT_DONE;
 }
 
 static int restore_run(int argc, char **argv)
 {
-	static const char accepted[] = "qmp connect domain define store mode resume max-rate "
-				       "store-wait keep-clock no-verify key-file json";
+	static const char accepted[] = "qmp connect domain define store mode disks yes resume "
+				       "max-rate store-wait keep-clock no-verify key-file json";
 	struct arguments a;
 	struct restored restored = {.arguments = &a, .since_ms = monotonic_ms()};
 	struct fault f;
@@ -459,6 +428,11 @@ const struct verb verb_restore = {
 		 "       vmguard restore --resume (--domain NAME | --qmp PATH) [OPTIONS]",
 	.help = HELP_STORE
 	"  NAME[@N]          the guest, and which checkpoint; default its newest\n"
+	"  --disks rollback|clone|keep\n"
+	"                    rollback (default): the guest's own disks go back to the\n"
+	"                    checkpoint; clone: it gets clones of them, with --connect;\n"
+	"                    keep: they are at the checkpoint already\n"
+	"  --yes             what was written to its disks since may be lost\n"
 	"  --mode lazy|full  lazy: the guest runs at once, its memory follows; full: all\n"
 	"                    memory first. Default: lazy where QEMU can\n"
 	"  --max-rate SIZE   lazy: of memory that is not asked for, bytes a second (100M)\n"

@@ -133,6 +133,12 @@ int restore_in_domain(struct restored *out, struct fault *f)
 	if (!r)
 		r = read_definition(out, &source, f);
 	if (!r)
+		r = libvirt_domain_may_start(&out->domain, f);
+	if (!r)
+		r = restored_disks(out, &source, f);
+	if (!r)
+		r = source_load(&source, f);
+	if (!r)
 		r = restore_somehow(out, &source, f);
 	if (!r && out->arguments->define && libvirt_domain_define(&out->domain, f) < 0)
 		r = fault_wrap(f, "the guest runs, but libvirt will forget it when it ends");

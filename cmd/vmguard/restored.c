@@ -32,6 +32,18 @@ static void add_domain(struct json_object *o, const struct restored *r)
 		json_add_number(o, "pid", r->domain_pid);
 }
 
+static void add_disks(struct json_object *o, const struct restored *r)
+{
+	json_add_text(o, "disks", r->disks);
+	json_add_number(o, "disks_ms", r->disks_ms);
+	if (!r->clones.count)
+		return;
+	struct json_object *clones = json_object_new_array();
+	for (size_t i = 0; i < r->clones.count; i++)
+		json_object_array_add(clones, json_object_new_string(r->clones.disks[i].source));
+	json_object_object_add(o, "disk_clones", clones);
+}
+
 static void print_object(const struct restored *r)
 {
 	struct json_object *o = json_object_new_object();
@@ -49,6 +61,8 @@ static void print_object(const struct restored *r)
 	json_add_number(o, "resident_percent", 100);
 	json_add_number(o, "total_ms", r->result.total_ms);
 	add_afterwards(o, &r->result.afterwards);
+	if (r->disks)
+		add_disks(o, r);
 	if (r->domain.name[0])
 		add_domain(o, r);
 	else
@@ -88,6 +102,9 @@ static void print_text(const struct restored *r)
 	print_part("clock", clock_outcome_name(a->clock), a->clock_error);
 	print_part("; network", network_outcome_name(a->network), a->network_error);
 	printf("\n");
+	for (size_t i = 0; i < r->clones.count; i++)
+		printf("disk %s is %s, a clone\n", r->clones.disks[i].target,
+		       r->clones.disks[i].source);
 	if (r->domain.name[0])
 		printf("libvirt has it as domain %s\n", r->domain.name);
 	if (r->qemu.pid)

@@ -4,6 +4,7 @@
 
 #include "keeper.h"
 #include "record.h"
+#include "vmguard/disks.h"
 #include "vmguard/libvirt.h"
 #include "vmguard/restore.h"
 
@@ -23,6 +24,10 @@ struct restored {
 	struct keeper keeper;
 	const struct hypervisor *hypervisor; /* while it is restored */
 	bool lazy;
+	const char *disks;	 /* what was done about them; NULL: nothing yet, or it has none */
+	struct disk_list clones; /* of them, made for it */
+	char *xml;		 /* the domain with these */
+	int64_t disks_ms;	 /* how long that took */
 	struct restore_result result;
 };
 
@@ -35,14 +40,39 @@ void restored_print(const struct restored *r);
 struct source {
 	struct store *store;
 	struct checkpoint *checkpoint;
+	bool loaded;
 };
 
-/* Opens the store and the checkpoint, held for this process (0: unknown), and loads it. */
+/* Opens the store and the checkpoint, held for this process (0: unknown). */
 int source_open(struct restored *r, struct source *source, pid_t pid, struct fault *f);
+/* So that its pages can be read. */
+int source_load(struct source *source, struct fault *f);
 /* From here on it is held for that process instead. */
 void source_hold_for(struct restored *r, struct source *source, pid_t pid);
 /* `result` is the restore's: a guest that stands still needs the checkpoint. */
 void source_close(const struct restored *r, struct source *source, int result);
+
+/* ---- restored_disks.c -------------------------------------------------------------------- */
+
+/* Of --disks. */
+bool restored_disks_is_way(const char *text);
+
+/*
+ * Before its QEMU has the disks open: as --disks says they go back to the checkpoint, or
+ * out->domain gets clones of them. -EPERM, -EBUSY: nothing was changed.
+ */
+int restored_disks(struct restored *r, const struct source *source, struct fault *f);
+
+/* A QEMU has them open: they must be as they have to be. -EPERM: nobody says so. */
+int restored_disks_are_kept(struct restored *r, const struct source *source, struct fault *f);
+
+/* At the end; clones for a guest that never ran go. */
+void restored_disks_clear(struct restored *r);
+
+/* ---- restore_new.c ----------------------------------------------------------------------- */
+
+/* In a QEMU that is started here. */
+int restore_in_new(struct restored *r, struct fault *f);
 
 /* ---- restore_domain.c -------------------------------------------------------------------- */
 
@@ -54,6 +84,8 @@ int restore_in_domain(struct restored *r, struct fault *f);
 const char *restored_mode(const struct restored *r); /* --mode; "": none was asked for */
 struct restore_options restored_options(struct restored *r);
 
+/* Where nothing was asked for: lazy if QEMU can, and the reason if it cannot. */
+int restored_send(struct checkpoint *c, struct hypervisor *h, struct restored *r, struct fault *f);
 /* With a note in the run directory, so that it can be gone on with. */
 int restored_send_lazily(struct checkpoint *c, struct hypervisor *h,
 			 const struct restore_options *options, struct restored *r,

@@ -56,7 +56,15 @@ int source_open(struct restored *out, struct source *source, pid_t qemu, struct 
 	if (out->arguments->no_verify)
 		checkpoint_skip_verify(source->checkpoint);
 	out->number = checkpoint_manifest(source->checkpoint)->id.number;
-	return checkpoint_load(source->checkpoint, f);
+	return 0;
+}
+
+int source_load(struct source *source, struct fault *f)
+{
+	int r = source->loaded ? 0 : checkpoint_load(source->checkpoint, f);
+
+	source->loaded = !r;
+	return r;
 }
 
 void source_hold_for(struct restored *out, struct source *source, pid_t pid)

@@ -64,6 +64,7 @@ struct arguments {
 	const char *store;
 	const char *name;
 	const char *mode;
+	const char *disks; /* of a restore: rollback, clone or keep */
 	const char *transfer_cpus;
 	const char *protect, *unprotect, *release; /* NAME@N */
 	const char *key_file;
@@ -76,6 +77,7 @@ struct arguments {
 	bool allow_resume;
 	bool without_disks;
 	bool define;
+	bool yes;
 	bool dry_run;
 	bool keep_clock;
 	bool no_verify;

@@ -57,6 +57,9 @@ struct libvirt_domain {
 int libvirt_domain_read(struct libvirt_domain *d, const char *uri, const char *xml,
 			struct fault *f);
 
+/* Whether it could be started: -EPERM: it runs, or has a saved state. */
+int libvirt_domain_may_start(const struct libvirt_domain *d, struct fault *f);
+
 /*
  * Starts it, paused, with a QEMU that waits for a stream (`-incoming defer`), and opens its
  * monitor. A domain that is defined stays so. -EPERM: it runs, or has a saved state. Where it fails

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # A checkpoint with its disks: qcow2, raw on a file system with reflinks, RBD. Each guest holds its
-# disks against its memory and finds them in agreement after a restore with the disks put back by
-# hand, and not without. All disks or none; a vmguard that is killed while the guest stands still
+# disks against its memory and finds them in agreement after a restore with the disks at the
+# checkpoint, and not without. All disks or none; a vmguard that is killed while the guest stands still
 # leaves a guest that runs; what is left on disks is found, and nobody else's snapshot is touched.
 # shellcheck source-path=SCRIPTDIR source=../lib/story.sh
 . "$(dirname "$0")/../lib/story.sh"
@@ -59,18 +59,6 @@ have() {
 	done
 }
 
-# revert SNAPSHOT DISK…: puts disks that nobody has open back to it
-revert() {
-	local disk
-	for disk in "${@:2}"; do
-		case $disk in
-		*.qcow2) qemu-img snapshot -a "$1" "$disk" ;;
-		*.raw) cp --reflink=always "$disk.$1" "$disk" ;;
-		rbd:*) rbd snap rollback --no-progress "${disk#rbd:}@$1" ;;
-		esac
-	done
-}
-
 snapshot_of() {
 	"$VMGUARD" info --store "$store" "$1" --json | json disks.0.snapshot
 }
@@ -90,7 +78,7 @@ runs() {
 
 # whole_way NAME DISK…: three checkpoints, the second is gone back to
 whole_way() {
-	local name=$1 snapshot
+	local name=$1
 	shift
 	machine "$name" "$@"
 	guest_start "$name" "${MACHINE[@]}"
@@ -103,9 +91,7 @@ whole_way() {
 	have 3 "$@"
 	runs "$name"
 	guest_quit "$name"
-	snapshot=$(snapshot_of "$name@$taken")
 	for MODE in full lazy; do
-		revert "$snapshot" "$@"
 		restore "$name@$taken" "$name-$MODE" "$store" "${MACHINE[@]}"
 		guest_is "$name-$MODE" running || fail "$name is left paused"
 		goes_on "$name-$MODE" "$name" "$taken"
@@ -143,7 +129,7 @@ QEMU=$QEMU10 whole_way ten rbd:rbd/two rbd:rbd/pool
 step "disks that are not put back are seen"
 QEMU=$QEMU10 machine ten rbd:rbd/two rbd:rbd/pool
 QEMU=$QEMU10 guest_command later "${MACHINE[@]}"
-! "$VMGUARD" restore --store "$store" ten@3 --mode full --json -- "${GUEST_COMMAND[@]}" \
+! "$VMGUARD" restore --store "$store" ten@3 --disks keep --mode full --json -- "${GUEST_COMMAND[@]}" \
 	>"$STORY/later.json" || process_adopt later "$(json pid <"$STORY/later.json")"
 wait_until 120 disagrees later
 wait_until 60 process_gone later

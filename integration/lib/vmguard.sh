@@ -45,7 +45,7 @@ restore() {
 	local target=$1 as=$2 uri=$3
 	shift 3
 	guest_command "$as" "$@"
-	"$VMGUARD" restore --store "$uri" "$target" ${MODE:+--mode "$MODE"} --json -- \
+	"$VMGUARD" restore --store "$uri" "$target" ${MODE:+--mode "$MODE"} --yes --json -- \
 		"${GUEST_COMMAND[@]}" >"$STORY/$as.json" || fail "$target could not be restored"
 	guest_adopt "$as" "$(json pid <"$STORY/$as.json")"
 	# a later snapshot of it finds its socket where guest_start() puts it

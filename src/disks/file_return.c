@@ -46,19 +46,21 @@ static int open_alone(const struct disk *d, int *fd, struct fault *f)
 
 static int note_name(void *name, const char *found)
 {
-	return !strcmp(name, found);
+	return !strcmp(name, found); /* ends the search */
 }
 
 static int find_snapshot(const struct disk *d, struct fault *f)
 {
 	char name[DISK_SNAPSHOT_BYTES];
+	auto_fd int copy = -1;
 
 	snprintf(name, sizeof(name), "%s", d->snapshot);
-	int r = d->way == DISK_REFLINK ? reflink_each(d, note_name, name, f)
+	int r = d->way == DISK_REFLINK ? reflink_open(d, &copy, f)
 				       : qemu_img_each(d->source, note_name, name, f);
-	return r ? r
-		 : fault_set(f, -ENOENT, "disk %s: %s has no snapshot %s any more", d->target,
-			     d->source, d->snapshot);
+	if (r || d->way == DISK_REFLINK)
+		return r;
+	return fault_set(f, -ENOENT, "disk %s: %s has no snapshot %s any more", d->target,
+			 d->source, d->snapshot);
 }
 
 int file_return_look(const struct disk *d, struct fault *f)

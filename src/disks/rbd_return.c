@@ -72,7 +72,7 @@ static int end_at_first(uint64_t offset, size_t bytes, int exists, void *newer)
 
 static int find_newer(struct rbd_job *j)
 {
-	uint64_t bytes, bytes_then;
+	uint64_t bytes = 0, bytes_then = 0;
 	int r = rbd_get_size(j->image, &bytes);
 
 	if (!r)
@@ -92,13 +92,14 @@ static int find_newer(struct rbd_job *j)
 	return r < 0 && !j->newer ? rbd_job_fault(j, r, "look for what is newer in") : 0;
 }
 
+/* Where it is refused anyway nobody is waited for. */
 static int look(struct rbd_job *j)
 {
 	int r = rbd_job_open(j, NULL, false);
 
 	if (!r)
-		r = wait_for_watchers(j);
-	return r < 0 ? r : find_newer(j);
+		r = find_newer(j);
+	return r < 0 || (j->newer && !j->how.newer) ? r : wait_for_watchers(j);
 }
 
 int rbd_return_look(const struct disk *d, const struct disks_return *how, bool *newer,

@@ -145,6 +145,16 @@ static int start(struct start_call *c, virConnectPtr connection)
 	return 0;
 }
 
+static int may_start(struct start_call *c, virConnectPtr connection)
+{
+	return start_check(&c->domain, connection, &c->fault);
+}
+
+int libvirt_domain_may_start(const struct libvirt_domain *d, struct fault *f)
+{
+	return call(d, NULL, may_start, MONITOR_LIMIT_MS, NULL, f);
+}
+
 int libvirt_domain_start(struct libvirt_domain *d, struct hypervisor **h, struct fault *f)
 {
 	struct fault ignored;
