@@ -192,12 +192,28 @@ struct retention arguments_retention(const struct arguments *a)
 
 int arguments_open_store(const struct arguments *a, struct store **s, struct fault *f)
 {
-	auto_of(store_close) struct store *store = NULL;
-	int r = store_open(a->store, &store, f);
+	return store_open_with_key(a->store, a->key_file, a->encrypt, s, f);
+}
 
-	if (!r && a->key_file)
-		r = store_use_key(store, a->key_file, a->encrypt, f);
-	if (!r)
-		*s = give(store);
-	return r;
+bool arguments_name_monitor(const struct verb *verb, const struct arguments *a, int *exit)
+{
+	if (a->qmp && (a->domain || a->connect))
+		*exit = usage_error(verb, "either --qmp or --domain, not both");
+	else if (!a->qmp && !a->domain)
+		*exit = usage_error(verb, "which guest? --qmp PATH, or --domain NAME of libvirt");
+	else
+		return true;
+	return false;
+}
+
+struct monitor_address arguments_monitor(const struct arguments *a)
+{
+	return (struct monitor_address){.qmp = a->qmp, .domain = a->domain, .connect = a->connect};
+}
+
+int arguments_open_monitor(const struct arguments *a, struct hypervisor **h, struct fault *f)
+{
+	const struct monitor_address at = arguments_monitor(a);
+
+	return monitor_open(&at, h, f);
 }

@@ -69,7 +69,7 @@ static void look_at_store(const struct arguments *a, const struct hypervisor *h,
 static int gather(const struct arguments *a, struct preflight_facts *facts, struct fault *f)
 {
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
-	int r = monitor_open(a, &h, f);
+	int r = arguments_open_monitor(a, &h, f);
 
 	if (!r && a->domain)
 		r = ask_libvirt(h, facts, f);
@@ -143,7 +143,7 @@ static int check_run(int argc, char **argv)
 		return exit;
 	if (a.rest_count)
 		return usage_error(&verb_check, "what is \"%s\"?", a.rest[0]);
-	if (!monitor_is_named(&verb_check, &a, &exit))
+	if (!arguments_name_monitor(&verb_check, &a, &exit))
 		return exit;
 	if (a.name && store_check_name(a.name, &f) < 0)
 		return report_fault(&f);

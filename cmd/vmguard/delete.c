@@ -51,7 +51,7 @@ static int delete_target(const struct arguments *a, struct fault *f)
 			"%s\n",
 			a->rest[0], unread.text);
 	if (!r)
-		leftovers_remove(target.guest, &doomed.disks, NULL);
+		leftovers_remove(target.guest, &doomed.disks, NULL, tell_fault, NULL);
 	disk_list_clear(&doomed.disks);
 	return r < 0 ? fault_wrap(f, "delete %s", a->rest[0]) : 0;
 }

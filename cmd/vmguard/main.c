@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "verb.h"
-#include "waker.h"
+#include "vmguard/waker.h"
 
 static const struct verb *const verbs[] = {
 	&verb_snapshot, &verb_snapshots, &verb_info,   &verb_diff,   &verb_verify, &verb_prune,

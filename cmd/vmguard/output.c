@@ -15,10 +15,16 @@ enum {
 	DRAW_EVERY_MS = 100,
 };
 
-int report_fault(const struct fault *f)
+void tell_fault(void *unused, const struct fault *f)
 {
+	(void)unused;
 	progress_wipe();
 	fprintf(stderr, "vmguard: %s\n", f->text);
+}
+
+int report_fault(const struct fault *f)
+{
+	tell_fault(NULL, f);
 	switch (f->code) {
 	case -EPERM:
 	case -EBUSY:

@@ -52,7 +52,7 @@ static int show(void *context, const struct retention_choice *c)
 	p->kept += c->reason != NULL;
 	p->gone += c->reason == NULL;
 	if (!c->reason && !p->options.dry_run)
-		leftovers_remove(p->guest, &c->disks, NULL);
+		leftovers_remove(p->guest, &c->disks, NULL, tell_fault, NULL);
 	return 0;
 }
 

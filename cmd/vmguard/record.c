@@ -181,3 +181,18 @@ int record_each(int (*each)(void *context, const struct holder *qemu, const stru
 	closedir(directory);
 	return r;
 }
+
+const struct fault *record_explain(struct hypervisor *h, struct fault *f)
+{
+	struct fault ignored;
+	struct holder qemu;
+	struct record record;
+
+	if (f->code == -EPERM && !holder_of(hypervisor_pid(h), &qemu, &ignored) &&
+	    !record_read(&qemu, &record, &ignored)) {
+		size_t end = strlen(f->text);
+
+		snprintf(f->text + end, sizeof(f->text) - end, " (%u %% is)", record.percent);
+	}
+	return f;
+}

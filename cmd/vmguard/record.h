@@ -41,3 +41,6 @@ void record_remove(const struct holder *qemu);
 int record_each(int (*each)(void *context, const struct holder *qemu, const struct record *r,
 			    struct fault *f),
 		void *context, struct fault *f);
+
+/* Adds to the refusal to capture a guest how much of it is restored; gives f. */
+const struct fault *record_explain(struct hypervisor *h, struct fault *f);

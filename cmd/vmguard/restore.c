@@ -224,7 +224,7 @@ static int fault_not_noted(const struct arguments *a, struct fault *f)
 {
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
 	struct fault look;
-	int r = monitor_open(a, &h, &look);
+	int r = arguments_open_monitor(a, &h, &look);
 
 	if (!r)
 		r = restore_stands_still(h, &look);
@@ -248,7 +248,7 @@ static int find_note(struct restored *out, struct fault *f)
 static int reach_domain(struct restored *out, struct hypervisor **h, struct fault *f)
 {
 	const struct arguments *a = out->arguments;
-	int r = monitor_open(a, h, f);
+	int r = arguments_open_monitor(a, h, f);
 
 	if (r < 0)
 		return r == -ETIMEDOUT ? fault_out_of_reach(a, f) : r;
@@ -334,7 +334,7 @@ static int check_resume_usage(const struct arguments *a)
 	if (a->rest_count || a->define || a->disks || a->yes)
 		return usage_error(&verb_restore,
 				   "--resume knows all but which guest stands still");
-	return monitor_is_named(&verb_restore, a, &exit) ? EXIT_DONE : exit;
+	return arguments_name_monitor(&verb_restore, a, &exit) ? EXIT_DONE : exit;
 }
 
 static int check_usage(const struct arguments *a)

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "record.h"
 #include "taken.h"
 #include "ticks.h"
 #include "vmguard/clock.h"
@@ -86,8 +87,9 @@ static void on_taken(struct series *s, const struct capture_result *result)
 	}
 }
 
-static void on_refused(struct series *s, const struct fault *f)
+static void on_refused(struct series *s, struct fault *f)
 {
+	record_explain(s->session->h, f);
 	s->missed++;
 	if (strcmp(s->refusal.text, f->text) != 0 || !s->refusal.code)
 		report_fault(f);
@@ -147,9 +149,8 @@ static void print_summary(const struct series *s)
 	json_print(o);
 }
 
-int series_run(struct session *session)
+int series_run(struct session *session, const struct arguments *a)
 {
-	const struct arguments *a = session->arguments;
 	struct series s = {
 		.session = session,
 		.arguments = a,
@@ -158,7 +159,7 @@ int series_run(struct session *session)
 		.ticks = {.first_ms = monotonic_ms(), .every_ms = a->every_ms},
 	};
 
-	session->options.stop = s.stop;
+	session->terms.capture.stop = s.stop;
 	while (!is_over(&s)) {
 		wait_for_tick(&s);
 		if (!is_over(&s))

@@ -1,23 +1,67 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vmguard snapshot: one checkpoint of a running guest, or a series of them. */
+#include <errno.h>
 #include <stdio.h>
 
+#include "record.h"
 #include "series.h"
 #include "taken.h"
 #include "vmguard/hypervisor.h"
 
-static int take_one(struct session *s)
+static void draw(void *arguments, const struct capture_progress *p)
 {
-	struct retention rules = arguments_retention(s->arguments);
-	struct taken t = {.prunes = retention_is_set(&rules)};
+	const struct arguments *a = arguments;
+	char what[96], note[48];
+
+	snprintf(what, sizeof(what), "snapshot %s", a->name);
+	snprintf(note, sizeof(note), "changed %.0f %%  zero %.0f %%",
+		 percent(p->pages_done - p->pages_zero, p->pages_total),
+		 percent(p->pages_zero, p->pages_total));
+	progress_draw(&(struct progress_bar){
+		.what = what,
+		.total = p->pages_total,
+		.done = p->pages_done,
+		.bytes = p->bytes_read,
+		.elapsed_ms = p->elapsed_ms,
+		.note = note,
+	});
+}
+
+static struct session_terms terms_of(struct arguments *a)
+{
+	return (struct session_terms){
+		.monitor = arguments_monitor(a),
+		.store = a->store,
+		.guest = a->name,
+		.key_file = a->key_file,
+		.transfer_cpus = a->transfer_cpus,
+		.encrypt_new = a->encrypt,
+		.whole = a->whole,
+		.keep = arguments_retention(a),
+		.capture =
+			{
+				.spool_bytes = a->spool_bytes,
+				.max_rate = a->max_rate,
+				.allow_resume = a->allow_resume,
+				.without_disks = a->without_disks,
+				.progress = draw,
+				.progress_context = a,
+			},
+		.tell = tell_fault,
+	};
+}
+
+static int take_one(struct session *s, const struct arguments *a)
+{
+	struct taken t = {.prunes = retention_is_set(&s->terms.keep)};
 	struct fault f;
 
-	s->options.stop = interrupt_catch("\nstopping: QEMU has to finish its snapshot first, "
-					  "else the guest would hang\n");
+	s->terms.capture.stop = interrupt_catch("\nstopping: QEMU has to finish its snapshot "
+						"first, else the guest would hang\n");
 	if (session_capture(s, &t.result, &f) < 0)
-		return report_fault(&f);
+		return report_fault(record_explain(s->h, &f));
 	int pruned = session_prune(s, &t.pruned, &f);
-	taken_print(s->arguments, &t);
+	taken_print(a, &t);
 	return pruned < 0 ? report_fault(&f) : EXIT_DONE;
 }
 
@@ -34,20 +78,38 @@ static int choose_name(struct session *s, struct arguments *a, struct fault *f)
 	if (store_check_name(s->h->guest, f) < 0)
 		return fault_wrap(f, "the domain needs another name in the store: --name NAME");
 	snprintf(name, sizeof(name), "%.*s", STORE_NAME_BYTES - 1, s->h->guest);
-	a->name = name;
+	s->terms.guest = a->name = name;
 	return 0;
+}
+
+/* Who restores the guest holds the monitor, also where only his keeper is left. */
+static void explain_silence(const struct arguments *a, struct fault *f)
+{
+	struct fault ignored;
+	struct record record;
+	struct holder qemu;
+
+	if (f->code == -ETIMEDOUT && a->qmp && !record_find(a->qmp, &qemu, &record, &ignored))
+		fault_set(f, -EPERM,
+			  "the guest is still being restored (%u %% is there) and its monitor %s "
+			  "is held for that: wait, or where it stands still: vmguard restore "
+			  "--resume",
+			  record.percent, a->qmp);
 }
 
 static int take(struct arguments *a)
 {
+	const struct session_terms terms = terms_of(a);
 	struct session s;
 	struct fault f;
 
-	session_init(&s, a);
+	session_init(&s, &terms);
 	int r = choose_name(&s, a, &f);
 	if (!r)
 		r = session_open(&s, &f);
-	int exit = r < 0 ? report_fault(&f) : a->every_ms ? series_run(&s) : take_one(&s);
+	if (r < 0)
+		explain_silence(a, &f);
+	int exit = r < 0 ? report_fault(&f) : a->every_ms ? series_run(&s, a) : take_one(&s, a);
 	session_close(&s);
 	return exit;
 }
@@ -67,7 +129,7 @@ static int snapshot_run(int argc, char **argv)
 		return exit;
 	if (a.rest_count)
 		return usage_error(&verb_snapshot, "what is \"%s\"?", a.rest[0]);
-	if (!monitor_is_named(&verb_snapshot, &a, &exit))
+	if (!arguments_name_monitor(&verb_snapshot, &a, &exit))
 		return exit;
 	if (a.qmp && !a.name)
 		return usage_error(&verb_snapshot, "--name says what the guest is called in the "

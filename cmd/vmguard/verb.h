@@ -9,6 +9,7 @@
 
 #include "vmguard/fault.h"
 #include "vmguard/image.h"
+#include "vmguard/monitor.h"
 #include "vmguard/retention.h"
 #include "vmguard/store.h"
 
@@ -106,41 +107,13 @@ void verb_help(const struct verb *verb);
 /* The --keep-… among them. */
 struct retention arguments_retention(const struct arguments *a);
 
+/* Whether --qmp or --domain names one running guest, else says what is wrong. */
+bool arguments_name_monitor(const struct verb *verb, const struct arguments *a, int *exit);
+struct monitor_address arguments_monitor(const struct arguments *a);
+int arguments_open_monitor(const struct arguments *a, struct hypervisor **h, struct fault *f);
+
 /* Opens --store, with --key-file where it is given. */
 int arguments_open_store(const struct arguments *a, struct store **s, struct fault *f);
-
-/* ---- monitor.c ------------------------------------------------------------------------- */
-
-struct hypervisor;
-
-/* Whether they name one running guest, else says what is wrong. */
-bool monitor_is_named(const struct verb *verb, const struct arguments *a, int *exit);
-
-/* Opens its monitor. */
-int monitor_open(const struct arguments *a, struct hypervisor **h, struct fault *f);
-
-/* The process of its QEMU, without asking QEMU. Negative errno. */
-pid_t monitor_find_pid(const struct arguments *a, struct fault *f);
-
-/* ---- leftovers.c ----------------------------------------------------------------------- */
-
-/*
- * Removes the snapshots of disks that a checkpoint had, which is deleted; says what stays and why.
- * h: the guest's monitor, or NULL.
- */
-void leftovers_remove(const char *guest, const struct disk_list *disks, struct hypervisor *h);
-
-/*
- * Finds snapshots of disks that no checkpoint of the guest has, and removes them: `each` is told of
- * each, and why it stays (NULL: it went, or would). The checkpoints say which disks there are. An
- * image that somebody writes is left: his snapshot may be of a checkpoint to come.
- */
-struct leftovers {
-	bool dry_run;
-	void (*each)(void *context, const struct disk *d, const struct fault *why);
-	void *context;
-};
-int leftovers_prune(struct store *s, const char *guest, const struct leftovers *l, struct fault *f);
 
 /* ---- values.c ------------------------------------------------------------------------- */
 
@@ -174,6 +147,9 @@ int guests_each(struct store *s, int (*each)(void *context, const char *guest, s
 		void *context, struct fault *f);
 
 /* ---- output.c ------------------------------------------------------------------------- */
+
+/* Prints a fault that is not the end of it. */
+void tell_fault(void *unused, const struct fault *f);
 
 /* Prints a fault and gives the exit code that belongs to it. */
 int report_fault(const struct fault *f);

@@ -62,3 +62,26 @@ struct prune_options {
 
 int retention_prune(struct store *s, const char *guest, struct image *image,
 		    const struct prune_options *options, struct fault *f);
+
+/* ---- what deleted checkpoints and crashes leave on the guest's disks ----------------------- */
+
+struct hypervisor;
+
+/*
+ * Removes the snapshots of disks that a checkpoint had, which is deleted; calls `tell` for what
+ * stays. h: the guest's monitor, or NULL.
+ */
+void leftovers_remove(const char *guest, const struct disk_list *disks, struct hypervisor *h,
+		      void (*tell)(void *context, const struct fault *f), void *context);
+
+/*
+ * Finds snapshots of disks that no checkpoint of the guest has, and removes them: `each` is told of
+ * each, and why it stays (NULL: it went, or would). The checkpoints say which disks there are. An
+ * image that somebody writes is left: his snapshot may be of a checkpoint to come.
+ */
+struct leftovers {
+	bool dry_run;
+	void (*each)(void *context, const struct disk *d, const struct fault *why);
+	void *context;
+};
+int leftovers_prune(struct store *s, const char *guest, const struct leftovers *l, struct fault *f);

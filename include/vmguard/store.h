@@ -203,6 +203,9 @@ SCOPE_CLOSER(store_close, struct store)
  * readable by everyone.
  */
 int store_use_key(struct store *s, const char *key_file, bool encrypt_new, struct fault *f);
+/* Both; key_file NULL: no key. */
+int store_open_with_key(const char *uri, const char *key_file, bool encrypt_new, struct store **s,
+			struct fault *f);
 
 /* [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 characters; -EINVAL says what is wrong. */
 int store_check_name(const char *guest, struct fault *f);

@@ -130,3 +130,16 @@ int store_use_key(struct store *s, const char *key_file, bool encrypt_new, struc
 	s->encrypt_new = encrypt_new;
 	return 0;
 }
+
+int store_open_with_key(const char *uri, const char *key_file, bool encrypt_new, struct store **s,
+			struct fault *f)
+{
+	auto_of(store_close) struct store *store = NULL;
+	int r = store_open(uri, &store, f);
+
+	if (!r && key_file)
+		r = store_use_key(store, key_file, encrypt_new, f);
+	if (!r)
+		*s = give(store);
+	return r;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "waker.h"
+#include "vmguard/waker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +72,7 @@ static bool tell(const char *command)
 /* As standstill_end() does it: asked first, the guest cannot be stopped again behind the cont. */
 static int wake_by_qmp(void)
 {
-	return tell("query-status") && tell("cont") ? EXIT_DONE : EXIT_FAILED;
+	return tell("query-status") && tell("cont") ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int wake_by_libvirt(const char *uri, const char *domain, struct fault *f)
@@ -96,12 +96,12 @@ static int wake_domain(const char *uri, const char *domain)
 		int r = wake_by_libvirt(*uri ? uri : NULL, domain, &f);
 
 		if (!r)
-			return EXIT_DONE;
+			return EXIT_SUCCESS;
 		if (r == -ENOENT || r == -ENOTCONN)
 			break; /* it runs no more */
 		sleep_us(AGAIN_MS * INT64_C(1000));
 	}
-	return EXIT_FAILED;
+	return EXIT_FAILURE;
 }
 
 /* argv: the domain and its URI, or nothing where the monitor is inherited. */
@@ -116,11 +116,11 @@ int waker_main(int argc, char **argv)
 	signal(SIGHUP, SIG_IGN);
 	next = READY;
 	if (write(CHANNEL_FD, &next, 1) != 1)
-		return EXIT_FAILED;
+		return EXIT_FAILURE;
 	while ((n = read(CHANNEL_FD, &next, 1)) == 1 || (n < 0 && errno == EINTR))
 		word = n == 1 ? next : word;
 	if (word != ARMED)
-		return EXIT_DONE;
+		return EXIT_SUCCESS;
 	return argc > 1 ? wake_domain(argv[1], argv[0]) : wake_by_qmp();
 }
 
@@ -173,10 +173,11 @@ static int await_ready(int channel)
 	return read(channel, &word, 1) == 1 && word == READY ? 0 : -ECHILD;
 }
 
-int waker_start(struct waker *w, const struct arguments *a, struct hypervisor *h, struct fault *f)
+int waker_start(struct waker *w, const struct monitor_address *at, struct hypervisor *h,
+		struct fault *f)
 {
-	const char *const command[] = {"vmguard", WAKER_WORD, a->domain,
-				       a->connect ? a->connect : "", NULL};
+	const char *const command[] = {"vmguard", WAKER_WORD, at->domain,
+				       at->connect ? at->connect : "", NULL};
 	int ends[2];
 
 	*w = (struct waker){.channel = -1};

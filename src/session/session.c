@@ -1,58 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "session.h"
+#include "vmguard/session.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
-#include "record.h"
 #include "vmguard/clock.h"
 #include "vmguard/cpus.h"
-
-static void draw(void *session, const struct capture_progress *p)
-{
-	const struct session *s = session;
-	char what[96], note[48];
-
-	snprintf(what, sizeof(what), "snapshot %s", s->arguments->name);
-	snprintf(note, sizeof(note), "changed %.0f %%  zero %.0f %%",
-		 percent(p->pages_done - p->pages_zero, p->pages_total),
-		 percent(p->pages_zero, p->pages_total));
-	progress_draw(&(struct progress_bar){
-		.what = what,
-		.total = p->pages_total,
-		.done = p->pages_done,
-		.bytes = p->bytes_read,
-		.elapsed_ms = p->elapsed_ms,
-		.note = note,
-	});
-}
 
 static int guard(void *session, bool armed, struct fault *f)
 {
 	struct session *s = session;
-	int r = s->waker.pid ? 0 : waker_start(&s->waker, s->arguments, s->h, f);
+	int r = s->waker.pid ? 0 : waker_start(&s->waker, &s->terms.monitor, s->h, f);
 
 	return r < 0 ? r : waker_arm(&s->waker, armed, f);
 }
 
-void session_init(struct session *s, const struct arguments *a)
+void session_init(struct session *s, const struct session_terms *terms)
 {
-	*s = (struct session){
-		.arguments = a,
-		.waker = {.channel = -1},
-		.options =
-			{
-				.spool_bytes = a->spool_bytes,
-				.max_rate = a->max_rate,
-				.allow_resume = a->allow_resume,
-				.without_disks = a->without_disks,
-				.guard = guard,
-				.guard_context = s,
-				.progress = draw,
-				.progress_context = s,
-			},
-	};
+	*s = (struct session){.terms = *terms, .waker = {.channel = -1}};
+	s->terms.capture.guard = guard;
+	s->terms.capture.guard_context = s;
 }
 
 void session_close_image(struct session *s)
@@ -81,7 +47,7 @@ void session_close(struct session *s)
  */
 static int choose_cpus(struct session *s, struct fault *f)
 {
-	const char *text = s->arguments->transfer_cpus;
+	const char *text = s->terms.transfer_cpus;
 	struct fault ignored;
 	cpu_set_t set;
 
@@ -100,42 +66,31 @@ static int choose_cpus(struct session *s, struct fault *f)
 static int open_image(void *context, struct fault *f)
 {
 	struct session *s = context;
-	int r = s->store ? 0 : arguments_open_store(s->arguments, &s->store, f);
+	int r = s->store ? 0
+			 : store_open_with_key(s->terms.store, s->terms.key_file,
+					       s->terms.encrypt_new, &s->store, f);
 
 	if (!r)
-		r = image_open(s->store, s->arguments->name, &s->image, f);
+		r = image_open(s->store, s->terms.guest, &s->image, f);
 	if (r < 0)
 		return r;
-	const struct fault *damage = image_damage(s->image);
-	if (damage)
-		fprintf(stderr,
-			"vmguard: the last checkpoint of %s is damaged, the next one will be "
-			"whole: "
-			"%s\n",
-			s->arguments->name, damage->text);
-	if (s->arguments->whole && !s->opened_before)
+	if (image_damage(s->image)) {
+		struct fault damage = *image_damage(s->image);
+
+		fault_wrap(&damage,
+			   "the last checkpoint of %s is damaged, the next one will be whole",
+			   s->terms.guest);
+		s->terms.tell(s->terms.context, &damage);
+	}
+	if (s->terms.whole && !s->opened_before)
 		image_forget_pages(s->image);
 	s->opened_before = true;
 	return 0;
 }
 
-/* Who restores the guest holds the monitor, also where only his keeper is left. */
 int session_open_monitor(struct session *s, struct fault *f)
 {
-	const char *socket = s->arguments->qmp;
-	struct fault ignored;
-	struct record record;
-	struct holder qemu;
-
-	if (s->h)
-		return 0;
-	int r = monitor_open(s->arguments, &s->h, f);
-	if (r != -ETIMEDOUT || !socket || record_find(socket, &qemu, &record, &ignored) < 0)
-		return r;
-	return fault_set(f, -EPERM,
-			 "the guest is still being restored (%u %% is there) and its monitor %s is "
-			 "held for that: wait, or where it stands still: vmguard restore --resume",
-			 record.percent, socket);
+	return s->h ? 0 : monitor_open(&s->terms.monitor, &s->h, f);
 }
 
 int session_open(struct session *s, struct fault *f)
@@ -152,29 +107,11 @@ int session_open(struct session *s, struct fault *f)
 	return r;
 }
 
-static void explain_restore(struct hypervisor *h, struct fault *f)
-{
-	struct fault ignored;
-	struct holder qemu;
-	struct record record;
-
-	if (!holder_of(hypervisor_pid(h), &qemu, &ignored) &&
-	    !record_read(&qemu, &record, &ignored)) {
-		size_t end = strlen(f->text);
-
-		snprintf(f->text + end, sizeof(f->text) - end, " (%u %% is)", record.percent);
-	}
-}
-
 int session_capture(struct session *s, struct capture_result *result, struct fault *f)
 {
 	int r = session_idle(s, 0, f); /* what QEMU said before is not about this one */
 
-	if (!r)
-		r = capture_run(s->h, s->image, &s->options, result, f);
-	if (r == -EPERM)
-		explain_restore(s->h, f);
-	return r;
+	return r < 0 ? r : capture_run(s->h, s->image, &s->terms.capture, result, f);
 }
 
 int session_idle(struct session *s, int64_t ms, struct fault *f)
@@ -202,7 +139,7 @@ int session_check_guest(struct session *s, struct fault *f)
 	if (!r || r == -EREMOTEIO)
 		return 0;
 	close_monitor(s);
-	r = monitor_open(s->arguments, &s->h, f);
+	r = monitor_open(&s->terms.monitor, &s->h, f);
 	return r == -ETIMEDOUT || r == -EHOSTUNREACH ? 0 : r;
 }
 
@@ -214,10 +151,11 @@ struct pruning {
 static int on_choice(void *context, const struct retention_choice *choice)
 {
 	struct pruning *p = context;
+	struct session *s = p->session;
 
 	if (choice->reason)
 		return 0;
-	leftovers_remove(p->session->arguments->name, &choice->disks, p->session->h);
+	leftovers_remove(s->terms.guest, &choice->disks, s->h, s->terms.tell, s->terms.context);
 	p->gone++;
 	return 0;
 }
@@ -226,7 +164,7 @@ int session_prune(struct session *s, uint64_t *pruned, struct fault *f)
 {
 	struct pruning pruning = {.session = s};
 	const struct prune_options options = {
-		.rules = arguments_retention(s->arguments),
+		.rules = s->terms.keep,
 		.each = on_choice,
 		.context = &pruning,
 	};
@@ -234,7 +172,7 @@ int session_prune(struct session *s, uint64_t *pruned, struct fault *f)
 	*pruned = 0;
 	if (!retention_is_set(&options.rules))
 		return 0;
-	int r = retention_prune(s->store, s->arguments->name, s->image, &options, f);
+	int r = retention_prune(s->store, s->terms.guest, s->image, &options, f);
 	*pruned = pruning.gone;
 	return r;
 }

@@ -1,26 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What checkpoints leave on the guest's disks: snapshots that go after them. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "verb.h"
-#include "vmguard/hypervisor.h"
+#include "vmguard/retention.h"
 
-static void tell_left(void *guest, const struct disk *d, const struct fault *why)
+struct telling {
+	const char *guest;
+	void (*tell)(void *context, const struct fault *f);
+	void *context;
+};
+
+static void tell_left(void *telling, const struct disk *d, const struct fault *why)
 {
-	fprintf(stderr,
-		"vmguard: snapshot %s of disk %s of %s stays: %s; vmguard prune or the guest's "
-		"next "
-		"checkpoint removes it when that is over\n",
-		d->snapshot, d->target, (const char *)guest, why->text);
+	const struct telling *t = telling;
+	struct fault f = *why;
+
+	fault_wrap(&f,
+		   "snapshot %s of disk %s of %s stays until vmguard prune or the guest's next "
+		   "checkpoint removes it",
+		   d->snapshot, d->target, t->guest);
+	t->tell(t->context, &f);
 }
 
-void leftovers_remove(const char *guest, const struct disk_list *disks, struct hypervisor *h)
+void leftovers_remove(const char *guest, const struct disk_list *disks, struct hypervisor *h,
+		      void (*tell)(void *context, const struct fault *f), void *context)
 {
 	struct disk_list list = *disks;
+	struct telling telling = {guest, tell, context};
 
-	disks_remove(&list, h, tell_left, (void *)guest);
+	disks_remove(&list, h, tell_left, &telling);
 }
 
 /* ---- orphans ----------------------------------------------------------------------------- */

@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "verb.h"
 #include "vmguard/hypervisor.h"
+#include "vmguard/monitor.h"
 
 struct waker {
 	pid_t pid; /* 0: there is none */
@@ -24,7 +24,8 @@ struct waker {
 
 /* Starts it for this guest, and it is there when this returns. It does nothing until it is armed.
  */
-int waker_start(struct waker *w, const struct arguments *a, struct hypervisor *h, struct fault *f);
+int waker_start(struct waker *w, const struct monitor_address *at, struct hypervisor *h,
+		struct fault *f);
 
 /* Armed before the guest is stopped, disarmed when it runs. */
 int waker_arm(struct waker *w, bool armed, struct fault *f);
