@@ -192,5 +192,9 @@ int disks_roll_back(const struct disk_list *list, const struct disks_return *how
 int disks_clone(const struct disk_list *list, const char *suffix, struct disk_list *clones,
 		struct fault *f);
 
+/* What disks_clone() would make, which is not there yet. Pure. -ENAMETOOLONG. */
+int disks_name_clones(const struct disk_list *list, const char *suffix, struct disk_list *clones,
+		      struct fault *f);
+
 /* Removes clones that nobody has open (-EBUSY); 0 also where they are gone. */
 int disks_remove_clones(const struct disk_list *clones, struct fault *f);

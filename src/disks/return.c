@@ -75,12 +75,24 @@ static int name_clone(const struct disk *d, const char *suffix, struct disk *clo
 	return fault_set(f, -ENAMETOOLONG, "disk %s: no room for the name of its clone", d->target);
 }
 
-static int clone_one(const struct disk *d, const char *suffix, struct disk *clone, struct fault *f)
+int disks_name_clones(const struct disk_list *list, const char *suffix, struct disk_list *clones,
+		      struct fault *f)
 {
-	int r = name_clone(d, suffix, clone, f);
+	int r = 0;
 
+	*clones = (struct disk_list){.disks = calloc(list->count + 1, sizeof(*clones->disks))};
+	if (!clones->disks)
+		return fault_errno(f, -ENOMEM, "clone the disks");
+	for (; !r && clones->count < list->count; clones->count++)
+		r = name_clone(&list->disks[clones->count], suffix, &clones->disks[clones->count],
+			       f);
 	if (r < 0)
-		return r;
+		disk_list_clear(clones);
+	return r;
+}
+
+static int clone_one(const struct disk *d, const struct disk *clone, struct fault *f)
+{
 	return d->storage == DISK_RBD ? rbd_return_clone(d, clone->source, f)
 				      : file_return_clone(d, clone->source, f);
 }
@@ -89,16 +101,15 @@ int disks_clone(const struct disk_list *list, const char *suffix, struct disk_li
 		struct fault *f)
 {
 	struct fault ignored;
-	int r = 0;
+	size_t made = 0;
+	int r = disks_name_clones(list, suffix, clones, f);
 
-	*clones = (struct disk_list){.disks = calloc(list->count + 1, sizeof(*clones->disks))};
-	if (!clones->disks)
-		return fault_errno(f, -ENOMEM, "clone the disks");
-	for (size_t i = 0; !r && i < list->count; i++) {
-		r = clone_one(&list->disks[i], suffix, &clones->disks[i], f);
-		clones->count += !r;
-	}
+	if (r < 0)
+		return r;
+	for (; !r && made < list->count; made += !r)
+		r = clone_one(&list->disks[made], &clones->disks[made], f);
 	if (r < 0) {
+		clones->count = made;
 		disks_remove_clones(clones, &ignored);
 		disk_list_clear(clones);
 	}

@@ -144,6 +144,29 @@ START_TEST(clones_beside_the_originals)
 }
 END_TEST
 
+START_TEST(names_clones_before_they_are_there)
+{
+	struct disk some[] = {
+		{.target = "vda", .storage = DISK_RBD, .source = "vms/a.b", .snapshot = "s"},
+		{.target = "vdb", .source = "/srv/a.b/root.old.qcow2", .node = "n"},
+		{.target = "vdc", .source = "/srv/a.b/root"},
+	};
+	struct disk_list wanted = {some, 3}, names;
+
+	ck_assert_int_eq(disks_name_clones(&wanted, "new", &names, &fault), 0);
+	ck_assert_uint_eq(names.count, 3);
+	ck_assert_str_eq(names.disks[0].source, "vms/a.b-new");
+	ck_assert_str_eq(names.disks[1].source, "/srv/a.b/root.old-new.qcow2");
+	ck_assert_str_eq(names.disks[2].source, "/srv/a.b/root-new");
+	ck_assert_str_eq(names.disks[0].snapshot, "");
+	ck_assert_str_eq(names.disks[1].node, "");
+	disk_list_clear(&names);
+	memset(some[2].source + 9, 'x', sizeof(some[2].source) - 10);
+	ck_assert_int_eq(disks_name_clones(&wanted, "new", &names, &fault), -ENAMETOOLONG);
+	ck_assert_uint_eq(names.count, 0);
+}
+END_TEST
+
 START_TEST(leaves_what_has_the_name_of_a_clone)
 {
 	struct disk_list clones;
@@ -163,4 +186,5 @@ END_TEST
 
 UNIT_MAIN("return", rolls_back_all, loses_nothing_that_was_not_given_up,
 	  changes_none_where_one_has_no_such_snapshot, changes_none_where_one_is_open,
-	  clones_beside_the_originals, leaves_what_has_the_name_of_a_clone)
+	  clones_beside_the_originals, names_clones_before_they_are_there,
+	  leaves_what_has_the_name_of_a_clone)
