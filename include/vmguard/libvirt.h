@@ -74,6 +74,9 @@ int libvirt_domain_let_run(const struct libvirt_domain *d, struct fault *f);
 /* Ends the domain that was started, by its id: not another one that has its name now. */
 int libvirt_domain_destroy(const struct libvirt_domain *d, struct fault *f);
 
+/* Ends whichever has its UUID, also one whose start has not come to an end. 0: there is none. */
+int libvirt_domain_end(const struct libvirt_domain *d, struct fault *f);
+
 /* Makes the domain persistent, as the checkpoint keeps it; one that is so already stays as it is.
  */
 int libvirt_domain_define(const struct libvirt_domain *d, struct fault *f);

@@ -233,7 +233,7 @@ static bool wait_for_libvirt(struct libvirt_load *load, bool whole)
 	if (!whole && join(load, CUT_LIMIT_S))
 		return true;
 	if (!whole)
-		start_abort(load->domain, &ignored);
+		libvirt_domain_end(load->domain, &ignored);
 	return join(load, END_LIMIT_S);
 }
 

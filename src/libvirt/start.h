@@ -8,5 +8,3 @@
 
 /* Whether a domain can be started without harm. May never return. -EPERM: it runs, or is saved. */
 int start_check(const struct libvirt_domain *d, virConnectPtr connection, struct fault *f);
-/* Ends a domain whose start goes on in another thread and comes to no end. */
-int start_abort(const struct libvirt_domain *d, struct fault *f);
