@@ -57,6 +57,9 @@ int guest_agent_open(const char *path, struct guest_agent **a, struct fault *f);
 void guest_agent_close(struct guest_agent *a); /* accepts NULL */
 SCOPE_CLOSER(guest_agent_close, struct guest_agent)
 
+/* Whether it answers, within 3 s. Errors as of execute(). */
+int guest_agent_ping(struct guest_agent *a, struct fault *f);
+
 /*
  * Sets the guest's clock to this host's. -ETIMEDOUT after at most 3 s where the agent does not
  * answer at all, after 8 s where it does and then takes too long; else as execute().

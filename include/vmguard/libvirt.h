@@ -77,6 +77,9 @@ int libvirt_domain_destroy(const struct libvirt_domain *d, struct fault *f);
 /* Ends whichever has its UUID, also one whose start has not come to an end. 0: there is none. */
 int libvirt_domain_end(const struct libvirt_domain *d, struct fault *f);
 
+/* -EEXIST: there is another domain of that name, or of that UUID. */
+int libvirt_domain_check_free(const struct libvirt_domain *d, struct fault *f);
+
 /* Makes the domain persistent, as the checkpoint keeps it; one that is so already stays as it is.
  */
 int libvirt_domain_define(const struct libvirt_domain *d, struct fault *f);
@@ -96,3 +99,30 @@ struct libvirt_load;
 int libvirt_load_begin(struct libvirt_domain *d, struct libvirt_load **load, struct fault *f);
 int libvirt_load_fd(const struct libvirt_load *load);
 int libvirt_load_end(struct libvirt_load *load, bool whole, struct fault *f); /* frees it */
+
+/* ---- one that runs beside another ------------------------------------------------------ */
+
+/*
+ * Takes a device out of the domain that was started, waits until the guest has given it up, and
+ * puts another one in; in the persistent definition too, where it has one. Both are the XML of
+ * devices. -EBUSY: the guest does not give it up within LIBVIRT_UNPLUG_MS, it stays.
+ */
+enum { LIBVIRT_UNPLUG_MS = 30000 };
+int libvirt_domain_exchange(const struct libvirt_domain *d, const char *out, const char *in,
+			    struct fault *f);
+
+/* Whether libvirt has a network of that name, which runs; -ENOENT. Of d only the URI is used. */
+int libvirt_network_check(const struct libvirt_domain *d, const char *network, struct fault *f);
+
+/* What its guest writes on its first console, from now on. */
+struct libvirt_console;
+int libvirt_console_open(const struct libvirt_domain *d, struct libvirt_console **c,
+			 struct fault *f);
+void libvirt_console_close(struct libvirt_console *c); /* accepts NULL */
+SCOPE_CLOSER(libvirt_console_close, struct libvirt_console)
+/*
+ * Waits for some of it, at most so long. The number of bytes; 0: nothing came; -EPIPE: the domain,
+ * or libvirtd, is gone.
+ */
+int libvirt_console_read(struct libvirt_console *c, char *text, size_t room, int limit_ms,
+			 struct fault *f);

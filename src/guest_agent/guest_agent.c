@@ -15,12 +15,18 @@ void guest_agent_close(struct guest_agent *a)
 		a->ops->close(a);
 }
 
+int guest_agent_ping(struct guest_agent *a, struct fault *f)
+{
+	const struct guest_agent_command ping = {"guest-ping", NULL, PING_LIMIT_MS};
+
+	return a->ops->execute(a, &ping, f);
+}
+
 /* The time is taken when the agent is known to listen: what waits in the channel grows old. */
 int guest_agent_set_time(struct guest_agent *a, struct fault *f)
 {
-	struct guest_agent_command ping = {"guest-ping", NULL, PING_LIMIT_MS};
 	struct guest_agent_command set = {"guest-set-time", NULL, SET_TIME_LIMIT_MS};
-	int r = a->ops->execute(a, &ping, f);
+	int r = guest_agent_ping(a, f);
 
 	if (r < 0)
 		return r;

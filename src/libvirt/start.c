@@ -155,6 +155,27 @@ int libvirt_domain_end(const struct libvirt_domain *d, struct fault *f)
 	return domain_call(d, &order, NULL, f);
 }
 
+static int check_free(struct domain_call *c, virConnectPtr connection)
+{
+	virDomainPtr domain = virDomainLookupByName(connection, c->domain.name);
+
+	if (!domain)
+		domain = virDomainLookupByUUIDString(connection, c->domain.uuid);
+	if (!domain && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
+		return 0;
+	if (!domain)
+		return error_tell(&c->fault, virGetLastError());
+	virDomainFree(domain);
+	return fault_set(&c->fault, -EEXIST, "there is one already");
+}
+
+int libvirt_domain_check_free(const struct libvirt_domain *d, struct fault *f)
+{
+	const struct domain_order order = {check_free, MONITOR_LIMIT_MS};
+
+	return domain_call(d, &order, NULL, f);
+}
+
 static int define(struct domain_call *c, virConnectPtr connection)
 {
 	virDomainPtr domain = domain_call_find_started(c, connection);
