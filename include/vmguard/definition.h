@@ -29,6 +29,12 @@ struct definition_identity {
 int definition_change(const char *xml, const struct disk_list *disks,
 		      const struct definition_identity *identity, char **changed, struct fault *f);
 
+/* The file with a domain's NVRAM; "": it has none. Errors as of definition_change(). */
+int definition_nvram(const char *xml, char path[DISK_SOURCE_BYTES], struct fault *f);
+
+/* Whether libvirt can talk to a guest agent in it. */
+bool definition_has_agent(const char *xml);
+
 /*
  * For each interface of the original: `each` gets how it is in the changed domain, to be taken out,
  * and another with a new MAC address, to be put in, which is connected like the original's or,

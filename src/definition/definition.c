@@ -53,3 +53,26 @@ int definition_change(const char *xml, const struct disk_list *disks,
 	*changed = give(text);
 	return 0;
 }
+
+int definition_nvram(const char *xml, char path[DISK_SOURCE_BYTES], struct fault *f)
+{
+	auto_of(document_close) struct document *d = NULL;
+	int r = read_domain(xml, &d, f);
+
+	if (!r)
+		document_text(d, NULL,
+			      "string(/domain/os/nvram[not(source)] | "
+			      "/domain/os/nvram/source/@file)",
+			      path, DISK_SOURCE_BYTES);
+	return r;
+}
+
+bool definition_has_agent(const char *xml)
+{
+	auto_of(document_close) struct document *d = NULL;
+	struct fault ignored;
+
+	return !read_domain(xml, &d, &ignored) &&
+	       document_has(d, NULL,
+			    "/domain/devices/channel/target[@name='org.qemu.guest_agent.0']");
+}

@@ -160,6 +160,7 @@ END_TEST
 
 START_TEST(nvram_is_a_file_beside_the_others)
 {
+	char path[DISK_SOURCE_BYTES];
 	auto_free char *text = changed("web", &web, &copy);
 	auto_free char *other = changed("rbd", &db, &copy);
 
@@ -167,6 +168,12 @@ START_TEST(nvram_is_a_file_beside_the_others)
 		  ".='/srv/guests/copy_VARS.fd']");
 	HAS(other, "/domain/os/nvram[@template]/"
 		   "source[@file='/var/lib/libvirt/qemu/nvram/copy-vars.fd']");
+	ck_assert_int_eq(definition_nvram(text, path, &fault), 0);
+	ck_assert_str_eq(path, "/srv/guests/copy_VARS.fd");
+	ck_assert_int_eq(definition_nvram(other, path, &fault), 0);
+	ck_assert_str_eq(path, "/var/lib/libvirt/qemu/nvram/copy-vars.fd");
+	ck_assert_int_eq(definition_nvram(sample("plain"), path, &fault), 0);
+	ck_assert_str_eq(path, "");
 }
 END_TEST
 
@@ -253,6 +260,14 @@ START_TEST(refuses_a_disk_that_is_another_one)
 }
 END_TEST
 
+START_TEST(finds_the_agent)
+{
+	ck_assert(definition_has_agent(sample("web")));
+	ck_assert(!definition_has_agent(sample("rbd")));
+	ck_assert(!definition_has_agent(sample("entities")));
+}
+END_TEST
+
 START_TEST(refuses_what_is_no_definition)
 {
 	is_refused("", NULL, NULL, -EBADMSG, "XML");
@@ -269,4 +284,4 @@ UNIT_MAIN("definition", changes_nothing_where_nothing_is_asked, the_same_domain_
 	  nvram_is_a_file_beside_the_others, interfaces_lead_nowhere_and_look_the_same,
 	  arguments_of_a_restore_are_left_out, refuses_what_two_cannot_have,
 	  refuses_a_disk_that_two_would_write_to, refuses_a_disk_that_is_another_one,
-	  refuses_what_is_no_definition)
+	  finds_the_agent, refuses_what_is_no_definition)
