@@ -8,8 +8,9 @@
 #include "vmguard/waker.h"
 
 static const struct verb *const verbs[] = {
-	&verb_snapshot, &verb_snapshots, &verb_info,   &verb_diff,   &verb_verify, &verb_prune,
-	&verb_restore,	&verb_export,	 &verb_delete, &verb_rescue, &verb_check,  &verb_hook,
+	&verb_snapshot, &verb_snapshots, &verb_info,  &verb_diff,  &verb_verify,
+	&verb_prune,	&verb_restore,	 &verb_clone, &verb_drill, &verb_export,
+	&verb_delete,	&verb_rescue,	 &verb_check, &verb_hook,
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

@@ -51,6 +51,8 @@ static void say_it_runs(void *restored, int64_t run_ms)
 {
 	const struct restored *r = restored;
 
+	if (r->ran)
+		r->ran(r->ran_context);
 	if (r->arguments->json)
 		return;
 	progress_wipe();
@@ -167,6 +169,8 @@ int restored_send(struct checkpoint *c, struct hypervisor *h, struct restored *o
 /* A guest that has run has done things: it is not started again, it is gone on with. */
 int restored_stands_still(const struct restored *r, const char *socket, struct fault *f)
 {
+	if (r->copy && r->copy->is_removed)
+		return fault_wrap(f, "\"%s\" ran, but not to its end", r->copy->name);
 	if (r->domain.name[0])
 		return fault_wrap(f,
 				  "the guest stands still until vmguard restore --resume%s%s "

@@ -18,14 +18,33 @@
 static int read_definition(struct restored *out, const struct source *source, struct fault *f)
 {
 	const struct manifest *m = checkpoint_manifest(source->checkpoint);
+	const char *uri = out->arguments->connect;
+	int r = 0;
 
-	if (m->xml)
-		return libvirt_domain_read(&out->domain, out->arguments->connect, m->xml, f);
-	return fault_set(f, -EOPNOTSUPP,
-			 "%s@%" PRIu64
-			 " was not taken with --domain, so libvirt does not know what "
-			 "to start: use --qmp, or -- and the QEMU command",
-			 m->guest, m->id.number);
+	if (!m->xml)
+		return fault_set(f, -EOPNOTSUPP,
+				 "%s@%" PRIu64
+				 " was not taken with --domain, so libvirt does not know what "
+				 "to start: use --qmp, or -- and the QEMU command",
+				 m->guest, m->id.number);
+	if (out->copy)
+		r = copy_make(out->copy, uri, m, f);
+	return r < 0 ? r
+		     : libvirt_domain_read(&out->domain, uri, out->copy ? out->copy->xml : m->xml,
+					   f);
+}
+
+/* A copy that never ran leaves nothing. */
+static void drop_copy(const struct restored *out)
+{
+	struct fault f;
+	int r = libvirt_domain_end(&out->domain, &f);
+
+	if (!r)
+		r = copy_remove(out->copy, &f);
+	if (r < 0)
+		fprintf(stderr, "vmguard: something of \"%s\" is left: %s\n", out->copy->name,
+			f.text);
 }
 
 /* ---- lazy -------------------------------------------------------------------------------- */
@@ -97,6 +116,8 @@ static int restore_fully(struct restored *out, const struct source *source, stru
 	if (r < 0)
 		return r;
 	out->result.runs = true;
+	if (out->ran)
+		out->ran(out->ran_context);
 	r = hypervisor_open_libvirt(out->domain.uri, out->domain.uuid, &h, f);
 	if (!r)
 		r = restore_finish(h, &options, &out->result, f);
@@ -134,15 +155,17 @@ int restore_in_domain(struct restored *out, struct fault *f)
 		r = read_definition(out, &source, f);
 	if (!r)
 		r = libvirt_domain_may_start(&out->domain, f);
-	if (!r)
+	if (!r && !out->copy)
 		r = restored_disks(out, &source, f);
 	if (!r)
 		r = source_load(&source, f);
 	if (!r)
 		r = restore_somehow(out, &source, f);
+	if (r < 0 && out->copy && out->domain.name[0] && !out->result.runs)
+		drop_copy(out);
 	if (!r && out->arguments->define && libvirt_domain_define(&out->domain, f) < 0)
 		r = fault_wrap(f, "the guest runs, but libvirt will forget it when it ends");
 	source_close(out, &source, r);
-	out->domain.xml = NULL; /* it was the checkpoint's */
+	out->domain.xml = NULL; /* it was the checkpoint's, or the copy's */
 	return r;
 }

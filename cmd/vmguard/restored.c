@@ -23,6 +23,13 @@ static void add_demands(struct json_object *o, const struct restore_result *r)
 	json_add_number(o, "demand_p99_us", r->demand_p99_us);
 }
 
+static void add_copy(struct json_object *o, const struct copy *c)
+{
+	json_add_text(o, "uuid", c->uuid);
+	json_add_number(o, "interfaces_connected", c->connected);
+	json_add_number(o, "interfaces_unconnected", c->unconnected);
+}
+
 static void add_domain(struct json_object *o, const struct restored *r)
 {
 	json_add_text(o, "domain", r->domain.name);
@@ -30,18 +37,28 @@ static void add_domain(struct json_object *o, const struct restored *r)
 		json_add_text(o, "connect", r->domain.uri);
 	if (r->domain_pid > 0)
 		json_add_number(o, "pid", r->domain_pid);
+	if (r->copy)
+		add_copy(o, r->copy);
 }
 
 static void add_disks(struct json_object *o, const struct restored *r)
 {
 	json_add_text(o, "disks", r->disks);
 	json_add_number(o, "disks_ms", r->disks_ms);
-	if (!r->clones.count)
-		return;
-	struct json_object *clones = json_object_new_array();
-	for (size_t i = 0; i < r->clones.count; i++)
-		json_object_array_add(clones, json_object_new_string(r->clones.disks[i].source));
-	json_object_object_add(o, "disk_clones", clones);
+}
+
+static const struct disk_list *clones_of(const struct restored *r)
+{
+	return r->copy ? &r->copy->disks : &r->clones;
+}
+
+static void add_clones(struct json_object *o, const struct disk_list *clones)
+{
+	struct json_object *sources = json_object_new_array();
+
+	for (size_t i = 0; i < clones->count; i++)
+		json_object_array_add(sources, json_object_new_string(clones->disks[i].source));
+	json_object_object_add(o, "disk_clones", sources);
 }
 
 static void print_object(const struct restored *r)
@@ -63,6 +80,8 @@ static void print_object(const struct restored *r)
 	add_afterwards(o, &r->result.afterwards);
 	if (r->disks)
 		add_disks(o, r);
+	if (clones_of(r)->count)
+		add_clones(o, clones_of(r));
 	if (r->domain.name[0])
 		add_domain(o, r);
 	else
@@ -79,10 +98,18 @@ static void print_part(const char *what, const char *outcome, const char *error)
 	printf("%s: %s%s%s%s", what, outcome, error[0] ? " (" : "", error, error[0] ? ")" : "");
 }
 
+static void print_copy(const struct copy *c)
+{
+	if (c->connected || c->unconnected)
+		printf("network interfaces: %u connected with a new address, %u lead nowhere\n",
+		       c->connected, c->unconnected);
+}
+
 static void print_text(const struct restored *r)
 {
 	const struct restore_result *result = &r->result;
 	const struct afterwards *a = &result->afterwards;
+	const struct disk_list *clones = clones_of(r);
 
 	if (result->was_complete)
 		printf("%s@%" PRIu64
@@ -102,11 +129,13 @@ static void print_text(const struct restored *r)
 	print_part("clock", clock_outcome_name(a->clock), a->clock_error);
 	print_part("; network", network_outcome_name(a->network), a->network_error);
 	printf("\n");
-	for (size_t i = 0; i < r->clones.count; i++)
-		printf("disk %s is %s, a clone\n", r->clones.disks[i].target,
-		       r->clones.disks[i].source);
+	for (size_t i = 0; i < clones->count; i++)
+		printf("disk %s is %s, a clone\n", clones->disks[i].target,
+		       clones->disks[i].source);
 	if (r->domain.name[0])
 		printf("libvirt has it as domain %s\n", r->domain.name);
+	if (r->copy)
+		print_copy(r->copy);
 	if (r->qemu.pid)
 		printf("QEMU has pid %d, its monitor is %s, its output is in %s\n",
 		       (int)r->qemu.pid, r->qemu.socket, r->qemu.log);

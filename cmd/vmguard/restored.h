@@ -2,6 +2,7 @@
 /* A restore, and what is said of it. */
 #pragma once
 
+#include "copy.h"
 #include "keeper.h"
 #include "record.h"
 #include "vmguard/disks.h"
@@ -17,6 +18,7 @@ struct restored {
 	uint64_t number;
 	struct qemu_process qemu;     /* pid 0: not started here */
 	struct libvirt_domain domain; /* name "": it is none */
+	struct copy *copy;	      /* what the domain becomes; NULL: itself */
 	pid_t domain_pid;	      /* its QEMU; -1: it cannot be seen from here */
 	struct holder holder;	      /* QEMU; pid 0: it cannot be seen from here */
 	struct record record;
@@ -29,6 +31,9 @@ struct restored {
 	char *xml;		 /* the domain with these */
 	int64_t disks_ms;	 /* how long that took */
 	struct restore_result result;
+
+	void (*ran)(void *context); /* called when a domain's guest runs; may be NULL */
+	void *ran_context;
 };
 
 /* On standard output, as text or with --json. */

@@ -18,6 +18,7 @@ enum exit_code {
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
 	EXIT_REFUSED = 3, /* nothing was changed: try again when what is said holds */
+	EXIT_PARTLY = 4,  /* the guest runs, but not all that was asked for came true */
 };
 
 struct verb {
@@ -38,6 +39,8 @@ extern const struct verb verb_restore;
 extern const struct verb verb_export;
 extern const struct verb verb_delete;
 extern const struct verb verb_rescue;
+extern const struct verb verb_clone;
+extern const struct verb verb_drill;
 extern const struct verb verb_check;
 extern const struct verb verb_hook;
 
@@ -64,6 +67,8 @@ struct arguments {
 	const char *connect, *domain; /* of libvirt */
 	const char *store;
 	const char *name;
+	const char *as, *network;
+	const char *expect;
 	const char *mode;
 	const char *disks; /* of a restore: rollback, clone or keep */
 	const char *transfer_cpus;
@@ -73,6 +78,7 @@ struct arguments {
 	uint64_t max_rate; /* bytes a second */
 	int64_t every_ms;  /* 0: once */
 	int64_t store_wait_ms;
+	int64_t timeout_ms;
 	uint64_t count;
 	uint64_t keep_last, keep_hourly, keep_daily, keep_weekly;
 	bool allow_resume;
