@@ -135,14 +135,14 @@ kernel_package() {
 kernel() {
 	local dir package
 	dir=$(realpath -m "$1")
-	[ ! -e "$dir/modules" ] || return 0
+	[ ! -e "$dir/modules/net_failover.ko" ] || return 0
 	echo "fetching the guest kernel"
 	begin "$dir"
 	package=$(kernel_package)
 	unpack "$state" "$new/package" "$package"
 	mv "$new"/package/boot/vmlinuz-* "$new/vmlinuz"
 	mkdir "$new/modules"
-	find "$new/package" -name 'virtio*.ko' -exec mv -t "$new/modules" {} +
+	find "$new/package" \( -name 'virtio*.ko' -o -name '*failover.ko' \) -exec mv -t "$new/modules" {} +
 	rm -rf "$new/package"
 	finish "$dir"
 }
