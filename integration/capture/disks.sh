@@ -42,20 +42,12 @@ machine() {
 	done
 }
 
-# ours DISK: how many snapshots of vmguard it has
-ours() {
-	{ case $1 in
-	*.qcow2) qemu-img snapshot -U -l "$1" ;;
-	*.raw) ls -d "$1".* 2>/dev/null ;;
-	rbd:*) rbd snap ls "${1#rbd:}" ;;
-	esac || true; } | grep -c "vmguard-" || true
-}
-
-# have COUNT DISK…: all of them have so many
+# have COUNT DISK…: all of them have so many snapshots of vmguard's
 have() {
-	local disk
+	local disk count
 	for disk in "${@:2}"; do
-		[ "$(ours "$disk")" = "$1" ] || fail "$disk has $(ours "$disk") snapshots, not $1"
+		count=$(disk_snapshots "$disk" | wc -l)
+		((count == $1)) || fail "$disk has $count snapshots, not $1"
 	done
 }
 

@@ -10,6 +10,7 @@
 #	domain_adopt HOST NAME               it runs there now: its QEMU becomes the process NAME
 #	domain_migrate NAME FROM TO [OPTION…]  live
 #	disk_fsck DISK                       the file system of a disk that nobody has open is in order
+#	disk_snapshots DISK                  vmguard's snapshots on it, their names in order
 #
 # A DISK is FILE.qcow2, FILE.raw or rbd:POOL/IMAGE. Read by domain_xml: DOMAIN_MIB (192),
 # DOMAIN_CPUS (1), DOMAIN_WORDS (for the program in the guest, for example "disks=2 mib=8"),
@@ -41,6 +42,14 @@ disk_fsck() {
 	((status <= 1)) ||
 		fail "the file system of $1 is damaged: $(tail -n 5 "$STORY/fsck.log")"
 	rm "$raw"
+}
+
+disk_snapshots() {
+	{ case $1 in
+	*.qcow2) qemu-img snapshot -U -l "$1" ;;
+	*.raw) ls -d "$1".* 2>/dev/null ;;
+	rbd:*) rbd snap ls "${1#rbd:}" ;;
+	esac || true; } | grep -oE 'vmguard-[^ ]+' | sort || true
 }
 
 # A machine type without a version would mean another machine on a host with another QEMU.
