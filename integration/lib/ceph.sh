@@ -8,6 +8,7 @@
 #	ceph_kill osd.0          power failure of one daemon (osd.N or mon.a)
 #	ceph_start osd.0         the same daemon again
 #	ceph_mgr_up              a manager daemon, which some answers need: see below
+#	ceph_fence IMAGE…        whoever has one of them open is cut off
 #	ceph_stop, ceph_resume   all daemons in good order, and again
 #	ceph_down                stops it and removes its data (also done when the story ends)
 #
@@ -71,6 +72,19 @@ ceph_resume() {
 ceph_down() {
 	ceph_stop
 	rm -rf "$CEPH_DIR"
+}
+
+# What is done to a dead host's clients: Ceph takes them for alive for 30 s more, and for so long
+# nobody else could write to these images of pool rbd.
+ceph_fence() {
+	local image address
+	for image in "$@"; do
+		for address in $(rbd status --format json "rbd/$image" | python3 -c '
+import json, sys
+print(*(w["address"] for w in json.load(sys.stdin)["watchers"]))'); do
+			timeout 60 ceph osd blocklist add "$address" 2>>"$STORY/ceph.log" >&2
+		done
+	done
 }
 
 # True when every placement group answers: listing a pool asks all of them. A client that
