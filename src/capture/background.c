@@ -21,6 +21,7 @@ enum { ABOUT_TO_BEGIN_MS = 200 }; /* much more than from the capability to "migr
 
 static const char capability[] = "background-snapshot";
 static const char fd_name[] = "vmguard";
+static const char *const failures[] = {"failed", "cancelled", NULL};
 
 static bool is_one_of(const char *word, const char *const words[])
 {
@@ -277,7 +278,7 @@ static void note_status(struct engine_state *state, const char *status)
 	if (state->completed)
 		return;
 	state->completed = !strcmp(status, "completed");
-	state->failed = state->failed || !strcmp(status, "failed") || !strcmp(status, "cancelled");
+	state->failed = state->failed || is_one_of(status, failures);
 }
 
 static void note_event(struct engine *e, struct engine_state *state,
@@ -291,7 +292,12 @@ static void note_event(struct engine *e, struct engine_state *state,
 		state->resume_us = event->time_us;
 	if (!strcmp(event->name, MONITOR_EVENTS_LOST))
 		e->unsure = true;
-	if (event_is_migration(event, status))
+	if (!event_is_migration(event, status))
+		return;
+	/* It may be of somebody who was refused before we began, and who is heard of late. */
+	if (is_one_of(status, failures))
+		e->unsure = true;
+	else
 		note_status(state, status);
 }
 

@@ -81,7 +81,7 @@ START_TEST(notes_how_the_migration_ended)
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		struct engine_state state = {0};
 
-		begin(NULL, NULL, 0);
+		begin("query-migrate", ends[i].json, 0);
 		qemu.events[0] = (struct event){"JOB_STATUS_CHANGE", ends[1].json, 1};
 		qemu.events[1] = migration(ends[i].json);
 		qemu.events[2] = migration("{\"status\":\"active\"}");
@@ -89,6 +89,18 @@ START_TEST(notes_how_the_migration_ended)
 		ck_assert_int_eq(state.completed, ends[i].completed);
 		ck_assert_int_eq(state.failed, ends[i].failed);
 	}
+}
+END_TEST
+
+START_TEST(asks_whose_failure_it_was)
+{
+	struct engine_state state = {0};
+
+	begin("query-migrate", "{\"status\":\"active\"}", 0);
+	qemu.events[0] = migration("{\"status\":\"failed\"}"); /* of a save that was barred */
+	qemu.events[1] = migration("{\"status\":\"setup\"}");
+	ck_assert_int_eq(wait(&state), 0);
+	ck_assert(!state.failed && !state.completed);
 }
 END_TEST
 
@@ -151,6 +163,6 @@ END_TEST
 
 UNIT_MAIN("background_wait", takes_the_pause_from_qemus_own_clock,
 	  asks_for_what_events_would_have_told, finds_out_later_that_it_never_began,
-	  notes_how_the_migration_ended, resets_at_once_where_it_is_complete,
-	  leaves_to_others_what_comes_after_its_end, notes_what_came_before_qemu_went,
-	  explains_a_failure_in_qemus_words)
+	  notes_how_the_migration_ended, asks_whose_failure_it_was,
+	  resets_at_once_where_it_is_complete, leaves_to_others_what_comes_after_its_end,
+	  notes_what_came_before_qemu_went, explains_a_failure_in_qemus_words)
