@@ -6,9 +6,10 @@
  * The capability background-snapshot is set last and reset always: left on, it turns the next
  * `virsh save` into a corrupt one, because the guest then runs on during the save. While our
  * snapshot is under way QEMU refuses others; migration is barred for the moment between its end
- * and our reset:
+ * and our reset, and while the guest stands still for its disks:
  *
  *	check | capability | check | migrate | bar   …   completed | capability off | unbar
+ *	                           '- bar | disks | check | unbar | check -'
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +18,11 @@
 #include "capture/engine.h"
 #include "vmguard/clock.h"
 
-enum { ABOUT_TO_BEGIN_MS = 200 }; /* much more than from the capability to "migrate" */
+enum {
+	ABOUT_TO_BEGIN_MS = 200, /* much more than from the capability to "migrate" */
+	OUTLAST_MS = 10000,	 /* a migration asks its destination first */
+	OUTLAST_LOOK_MS = 50,
+};
 
 static const char capability[] = "background-snapshot";
 static const char fd_name[] = "vmguard";
@@ -244,12 +249,43 @@ static int switch_on(struct engine *e, struct fault *f)
 	return r < 0 ? r : hypervisor_check(e->h, f);
 }
 
-/* Meanwhile somebody may have begun to save the guest, which our capability would spoil. */
+/*
+ * That takes long enough for somebody to begin to save or to migrate the guest. Our capability
+ * would spoil it, and libvirt would leave the guest paused afterwards, because it has found it so.
+ * We give way, but not before QEMU has refused it: see outlast().
+ */
 static int do_last(struct engine *e, struct fault *f)
 {
-	int r = e->last(e->last_context, f);
+	struct fault ignored; /* as below */
 
-	return r < 0 ? r : hypervisor_check(e->h, f);
+	hypervisor_bar_migration(e->h, &ignored);
+	int r = e->last(e->last_context, f);
+	if (r < 0)
+		return r;
+	r = hypervisor_check(e->h, f);
+	if (!r)
+		r = hypervisor_unbar_migration(e->h, f);
+	if (!r)
+		r = hypervisor_check(e->h, f);
+	e->outlasts = r == -EPERM;
+	if (e->outlasts)
+		hypervisor_bar_migration(e->h, &ignored);
+	return r;
+}
+
+/*
+ * Until the others' work has ended; the guest runs again. A save is barred, and for a migration
+ * libvirt wants capabilities that QEMU does not have together with ours.
+ */
+static void outlast(struct engine *e)
+{
+	int64_t until_ms = monotonic_ms() + OUTLAST_MS;
+	struct fault ignored;
+
+	while (e->outlasts && monotonic_ms() < until_ms &&
+	       hypervisor_check(e->h, &ignored) == -EPERM)
+		sleep_us(OUTLAST_LOOK_MS * 1000);
+	e->outlasts = false;
 }
 
 static int background_start(struct engine *e, int fd, struct fault *f)
@@ -331,6 +367,7 @@ static int background_reset(struct engine *e, struct fault *f)
 {
 	if (!e->changed)
 		return 0;
+	outlast(e);
 	int r = put_back(e, f);
 	/* The way there was lost with the command; a QEMU that is gone says so again. */
 	if (r == -ECONNRESET)

@@ -256,12 +256,12 @@ START_TEST(resets_where_migrate_fails)
 END_TEST
 
 /* The check at which it finds somebody at work; told[] as it was then. */
-static int busy_at, checks;
+static int busy_at, busy_until, checks;
 static char told_before[1024];
 
 static int busy(struct hypervisor *h, struct fault *f)
 {
-	if (++checks < busy_at)
+	if (++checks < busy_at || (busy_until && checks >= busy_until))
 		return 0;
 	strcpy(told_before, ((struct fake_qemu *)h)->told);
 	return fault_set(f, -EPERM, "somebody saves the guest");
@@ -275,7 +275,7 @@ static void begin_busy(int at)
 	begin(NULL, NULL, 0);
 	qemu.base.ops = &ops;
 	busy_at = at;
-	checks = 0;
+	busy_until = checks = 0;
 }
 
 START_TEST(looks_at_the_last_moment_whether_somebody_works_on_the_guest)
@@ -299,6 +299,45 @@ START_TEST(gives_way_to_somebody_who_began_just_then)
 				    "closefd vmguard; "
 				    "migrate-set-capabilities background-snapshot=false; "
 				    "query-migrate-parameters");
+}
+END_TEST
+
+/* What the caller does last, while the guest stands still. */
+static int take_disks(void *context, struct fault *f)
+{
+	(void)context;
+	(void)f;
+	strcpy(told_before, qemu.told);
+	return 0;
+}
+
+START_TEST(bars_others_while_the_guest_stands_still)
+{
+	begin("query-migrate-parameters", barred, 0);
+	engine.last = take_disks;
+	ck_assert_int_eq(start(), 0);
+	ck_assert_str_eq(told_before, "migrate-set-capabilities events=true; getfd vmguard(42); "
+				      "migrate-set-capabilities background-snapshot=true; "
+				      "migrate-set-parameters " MIGRATION_BAR);
+	ck_assert_str_eq(qemu.told + strlen(told_before),
+			 "; query-migrate-parameters; migrate-set-parameters ; "
+			 "migrate fd:vmguard; migrate-set-parameters " MIGRATION_BAR);
+}
+END_TEST
+
+START_TEST(gives_way_to_somebody_who_began_while_it_stood_still)
+{
+	for (int at = 3; at <= 4; at++) {
+		begin_busy(at);
+		engine.last = take_disks;
+		ck_assert_int_eq(start(), -EPERM);
+		ck_assert_ptr_null(strstr(qemu.told, "migrate fd"));
+		ck_assert_ptr_nonnull(strstr(qemu.told, MIGRATION_BAR "; closefd"));
+		busy_until = at + 2;
+		ck_assert_int_eq(reset(), 0);
+		ck_assert_int_eq(checks, busy_until);
+		ck_assert_ptr_null(strstr(told_before, "background-snapshot=false"));
+	}
 }
 END_TEST
 
@@ -359,6 +398,8 @@ UNIT_MAIN("background", allows_a_running_guest_and_changes_nothing,
 	  changes_nothing_where_events_or_getfd_fail, resets_where_the_capability_is_refused,
 	  refuses_where_somebody_was_faster, resets_where_the_capability_is_not_answered,
 	  resets_where_migrate_fails, looks_at_the_last_moment_whether_somebody_works_on_the_guest,
+	  bars_others_while_the_guest_stands_still,
+	  gives_way_to_somebody_who_began_while_it_stood_still,
 	  gives_way_to_somebody_who_began_just_then, goes_on_where_nobody_knows_whether_it_began,
 	  says_that_the_guest_cannot_be_saved_where_it_stays_barred,
 	  says_what_a_capability_that_stays_on_would_spoil)

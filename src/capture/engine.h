@@ -57,6 +57,7 @@ struct engine {
 	bool changed;  /* settings of QEMU that reset() puts back */
 	bool unsure;   /* QEMU has to be asked how it is: events were lost */
 	bool doubtful; /* and whether it began at all */
+	bool outlasts; /* reset() waits until somebody else has ended */
 	int (*last)(void *context, struct fault *f); /* the caller's; NULL: nothing */
 	void *last_context;
 };
