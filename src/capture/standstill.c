@@ -52,13 +52,13 @@ static int cont(struct standstill *s, struct fault *f)
 	return 0;
 }
 
-/* Both went wrong: that the guest stands still is what matters. */
+/* Both went wrong: that the guest stands still is what matters, where there still is one. */
 static int go_on(struct standstill *s, struct fault *f)
 {
 	struct fault still;
 	size_t end = strlen(f->text);
 
-	if (s->stopped && cont(s, &still) < 0)
+	if (s->stopped && cont(s, &still) < 0 && still.code != -ECONNRESET)
 		snprintf(f->text + end, sizeof(f->text) - end, "; besides, %s", still.text);
 	return f->code;
 }
