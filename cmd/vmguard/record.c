@@ -188,7 +188,7 @@ const struct fault *record_explain(struct hypervisor *h, struct fault *f)
 	struct holder qemu;
 	struct record record;
 
-	if (f->code == -EPERM && !holder_of(hypervisor_pid(h), &qemu, &ignored) &&
+	if (f->code == -EPERM && h && !holder_of(hypervisor_pid(h), &qemu, &ignored) &&
 	    !record_read(&qemu, &record, &ignored)) {
 		size_t end = strlen(f->text);
 

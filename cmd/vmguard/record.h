@@ -42,5 +42,5 @@ int record_each(int (*each)(void *context, const struct holder *qemu, const stru
 			    struct fault *f),
 		void *context, struct fault *f);
 
-/* Adds to the refusal to capture a guest how much of it is restored; gives f. */
+/* Adds to the refusal to capture a guest how much of it is restored; gives f. h may be NULL. */
 const struct fault *record_explain(struct hypervisor *h, struct fault *f);

@@ -18,3 +18,6 @@ int monitor_open(const struct monitor_address *at, struct hypervisor **h, struct
 
 /* The process of its QEMU, without asking QEMU. Negative errno. */
 pid_t monitor_find_pid(const struct monitor_address *at, struct fault *f);
+
+/* No setting of QEMU's stays behind of a snapshot whose vmguard died. Negative errno. */
+int monitor_clear_settings(struct hypervisor *h, struct fault *f);

@@ -7,7 +7,7 @@
  *
  * It is this program once more, because a process with threads cannot fork and go on. It has
  * vmguard's own connection to a QMP socket, which serves nobody else; to a domain of libvirt it
- * connects when it has to.
+ * connects when it has to. It gives up where QEMU has ended, not where nobody answers.
  */
 #pragma once
 
@@ -20,6 +20,7 @@
 struct waker {
 	pid_t pid; /* 0: there is none */
 	int channel;
+	bool armed;
 };
 
 /* Starts it for this guest, and it is there when this returns. It does nothing until it is armed.
@@ -30,8 +31,11 @@ int waker_start(struct waker *w, const struct monitor_address *at, struct hyperv
 /* Armed before the guest is stopped, disarmed when it runs. */
 int waker_arm(struct waker *w, bool armed, struct fault *f);
 
-/* Ends it; one that is armed still lets the guest go on. Accepts one that was not started. */
-void waker_end(struct waker *w);
+/*
+ * Ends it. One that is armed lets the guest go on first. -ETIMEDOUT: it could not do so yet, and
+ * goes on to try by itself. Accepts one that was not started.
+ */
+int waker_end(struct waker *w, struct fault *f);
 
 /* What it is called with, as the first word; its own main(). */
 #define WAKER_WORD "--waker"

@@ -14,3 +14,10 @@ pid_t monitor_find_pid(const struct monitor_address *at, struct fault *f)
 {
 	return at->qmp ? rescue_find_pid(at->qmp, f) : libvirt_find_pid(at->connect, at->domain, f);
 }
+
+int monitor_clear_settings(struct hypervisor *h, struct fault *f)
+{
+	int r = hypervisor_set_capability(h, "background-snapshot", false, f);
+
+	return r < 0 ? r : hypervisor_unbar_migration(h, f);
+}

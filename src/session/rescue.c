@@ -24,9 +24,7 @@ static int settle(const struct monitor_address *at, char state[32], struct fault
 	int r = monitor_open(at, &h, f);
 
 	if (!r)
-		r = hypervisor_set_capability(h, "background-snapshot", false, f);
-	if (!r)
-		r = hypervisor_unbar_migration(h, f);
+		r = monitor_clear_settings(h, f);
 	if (!r)
 		r = hypervisor_run_state(h, state, f);
 	return r;

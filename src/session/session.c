@@ -31,8 +31,11 @@ void session_close_image(struct session *s)
  */
 static void close_monitor(struct session *s)
 {
+	struct fault still;
+
 	hypervisor_close(give(s->h));
-	waker_end(&s->waker);
+	if (waker_end(&s->waker, &still) < 0)
+		s->terms.tell(s->terms.context, &still);
 }
 
 void session_close(struct session *s)
@@ -111,7 +114,12 @@ int session_capture(struct session *s, struct capture_result *result, struct fau
 {
 	int r = session_idle(s, 0, f); /* what QEMU said before is not about this one */
 
-	return r < 0 ? r : capture_run(s->h, s->image, &s->terms.capture, result, f);
+	if (!r)
+		r = capture_run(s->h, s->image, &s->terms.capture, result, f);
+	/* It could not be let go on; that is not forgotten until the next one. */
+	if (s->waker.armed)
+		close_monitor(s);
+	return r;
 }
 
 int session_idle(struct session *s, int64_t ms, struct fault *f)

@@ -8,8 +8,10 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,11 +20,12 @@
 
 enum {
 	CHANNEL_FD = 3,
-	MONITOR_FD = 4,
+	QEMU_FD = 4, /* its monitor, or where libvirt has that, its process */
 	FIRST_OTHER_FD = 5,
-	ANSWER_MS = 10000,
-	ATTEMPTS = 30, /* of a libvirtd that is away, */
+	READY_MS = 10000,
 	AGAIN_MS = 1000,
+	WAKE_MS = 5000, /* what it takes where QEMU and libvirtd are well */
+	LOOK_US = 5000,
 	REPLY_BYTES = 1 << 16,
 };
 
@@ -36,43 +39,54 @@ extern char **environ;
 
 /* ---- its own process --------------------------------------------------------------------- */
 
-/* What comes up to the reply to a command, events and replies to vmguard among it, is skipped. */
-static bool await_reply(int64_t until_ms)
+/*
+ * What comes up to the reply to a command, events and replies to vmguard among it, is skipped. A
+ * QEMU that is frozen answers when it goes on, and one that ends closes its monitor.
+ */
+static bool await_reply(void)
 {
 	static char text[REPLY_BYTES + 1];
 	size_t used = 0;
 
 	for (;;) {
-		struct pollfd p = {.fd = MONITOR_FD, .events = POLLIN};
-		int64_t left_ms = until_ms - monotonic_ms();
+		struct pollfd p = {.fd = QEMU_FD, .events = POLLIN};
+		ssize_t n =
+			poll(&p, 1, -1) < 0 ? -1 : read(QEMU_FD, text + used, REPLY_BYTES - used);
 
-		if (left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0)
-			return false;
-		ssize_t n = read(MONITOR_FD, text + used, REPLY_BYTES - used);
-		if (n <= 0 && errno != EAGAIN && errno != EINTR)
+		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
 			return false;
 		used += n > 0 ? n : 0;
 		text[used] = '\0';
 		if (strstr(text, "\"waker\""))
-			return true;
+			return !strstr(text, "\"error\"");
 		if (used == REPLY_BYTES)
 			used = 0;
 	}
 }
 
-static bool tell(const char *command)
+static bool tell(const char *command, const char *arguments)
 {
-	char text[80];
-	int length =
-		snprintf(text, sizeof(text), "{\"execute\": \"%s\", \"id\": \"waker\"}\n", command);
+	char text[200];
+	int length = snprintf(text, sizeof(text),
+			      "{\"execute\": \"%s\", \"arguments\": {%s}, \"id\": \"waker\"}\n",
+			      command, arguments);
 
-	return write(MONITOR_FD, text, length) == length && await_reply(monotonic_ms() + ANSWER_MS);
+	return write(QEMU_FD, text, length) == length && await_reply();
 }
 
-/* As standstill_end() does it: asked first, the guest cannot be stopped again behind the cont. */
+/*
+ * As standstill_end() does it: asked first, the guest cannot be stopped again behind the cont. Then
+ * as monitor_clear_settings().
+ */
 static int wake_by_qmp(void)
 {
-	return tell("query-status") && tell("cont") ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (!tell("query-status", "") || !tell("cont", ""))
+		return EXIT_FAILURE;
+	return tell("migrate-set-capabilities", "\"capabilities\": [{\"capability\": "
+						"\"background-snapshot\", \"state\": false}]") &&
+			       tell("migrate-set-parameters", "\"tls-creds\": \"\"")
+		       ? EXIT_SUCCESS
+		       : EXIT_FAILURE;
 }
 
 static int wake_by_libvirt(const char *uri, const char *domain, struct fault *f)
@@ -85,23 +99,20 @@ static int wake_by_libvirt(const char *uri, const char *domain, struct fault *f)
 		r = hypervisor_run_state(h, state, f);
 	if (!r && !strcmp(state, "paused"))
 		r = hypervisor_execute(h, "cont", NULL, NULL, f);
-	return r;
+	return r < 0 ? r : monitor_clear_settings(h, f);
 }
 
+/* As long as there is a QEMU: who is frozen or away now, it or libvirtd, may come back. */
 static int wake_domain(const char *uri, const char *domain)
 {
+	struct pollfd qemu = {.fd = QEMU_FD, .events = POLLIN};
 	struct fault f;
+	int r;
 
-	for (int i = 0; i < ATTEMPTS; i++) {
-		int r = wake_by_libvirt(*uri ? uri : NULL, domain, &f);
-
-		if (!r)
-			return EXIT_SUCCESS;
-		if (r == -ENOENT || r == -ENOTCONN)
-			break; /* it runs no more */
-		sleep_us(AGAIN_MS * INT64_C(1000));
-	}
-	return EXIT_FAILURE;
+	do {
+		r = wake_by_libvirt(*uri ? uri : NULL, domain, &f);
+	} while (r < 0 && r != -ENOENT && r != -ENOTCONN && poll(&qemu, 1, AGAIN_MS) == 0);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* argv: the domain and its URI, or nothing where the monitor is inherited. */
@@ -132,17 +143,30 @@ static int out_of_the_way(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, FIRST_OTHER_FD);
 }
 
-static void add_files(posix_spawn_file_actions_t *files, int channel, int monitor)
+/* Readable when it has ended; a process that is not known ends when libvirt says so. */
+static int open_process(pid_t pid)
+{
+	return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : eventfd(0, EFD_CLOEXEC);
+}
+
+static int open_qemu(struct hypervisor *h)
+{
+	if (hypervisor_fd(h) >= 0)
+		return out_of_the_way(hypervisor_fd(h));
+	auto_fd int process = open_process(hypervisor_pid(h));
+	return process < 0 ? -1 : out_of_the_way(process);
+}
+
+static void add_files(posix_spawn_file_actions_t *files, int channel, int qemu)
 {
 	for (int fd = 0; fd < CHANNEL_FD; fd++)
 		posix_spawn_file_actions_addopen(files, fd, "/dev/null", O_RDWR, 0);
 	posix_spawn_file_actions_adddup2(files, channel, CHANNEL_FD);
-	if (monitor >= 0)
-		posix_spawn_file_actions_adddup2(files, monitor, MONITOR_FD);
-	posix_spawn_file_actions_addclosefrom_np(files, monitor >= 0 ? MONITOR_FD + 1 : MONITOR_FD);
+	posix_spawn_file_actions_adddup2(files, qemu, QEMU_FD);
+	posix_spawn_file_actions_addclosefrom_np(files, QEMU_FD + 1);
 }
 
-static int spawn(struct waker *w, const char *const command[], int channel, int monitor)
+static int spawn(struct waker *w, const char *const command[], int channel, int qemu)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t how;
@@ -150,7 +174,7 @@ static int spawn(struct waker *w, const char *const command[], int channel, int 
 
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&files);
-	add_files(&files, channel, monitor);
+	add_files(&files, channel, qemu);
 	posix_spawnattr_init(&how);
 	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
 	posix_spawnattr_setsigmask(&how, &none);
@@ -168,7 +192,7 @@ static int await_ready(int channel)
 	struct pollfd p = {.fd = channel, .events = POLLIN};
 	char word;
 
-	if (poll(&p, 1, ANSWER_MS) <= 0)
+	if (poll(&p, 1, READY_MS) <= 0)
 		return -ETIMEDOUT;
 	return read(channel, &word, 1) == 1 && word == READY ? 0 : -ECHILD;
 }
@@ -186,12 +210,12 @@ int waker_start(struct waker *w, const struct monitor_address *at, struct hyperv
 	w->channel = ends[0];
 	auto_fd int theirs = out_of_the_way(ends[1]);
 	close(ends[1]);
-	auto_fd int monitor = hypervisor_fd(h) >= 0 ? out_of_the_way(hypervisor_fd(h)) : -1;
-	int r = theirs < 0 ? -errno : spawn(w, command, theirs, monitor);
+	auto_fd int qemu = theirs < 0 ? -1 : open_qemu(h);
+	int r = qemu < 0 ? -errno : spawn(w, command, theirs, qemu);
 	if (!r)
 		r = await_ready(w->channel);
 	if (r < 0) {
-		waker_end(w);
+		waker_end(w, f);
 		return fault_errno(f, r, "start the waker of the guest");
 	}
 	return 0;
@@ -201,16 +225,34 @@ int waker_arm(struct waker *w, bool armed, struct fault *f)
 {
 	char word = armed ? ARMED : DISARMED;
 
-	if (send(w->channel, &word, 1, MSG_NOSIGNAL) == 1)
+	if (send(w->channel, &word, 1, MSG_NOSIGNAL) == 1) {
+		w->armed = armed;
 		return 0;
+	}
 	return fault_errno(f, -errno, "the waker of the guest has gone: the guest is not stopped");
 }
 
-void waker_end(struct waker *w)
+/* One that is armed takes as long as QEMU or libvirtd are frozen. */
+static int await_end(const struct waker *w, struct fault *f)
+{
+	int64_t until_ms = monotonic_ms() + WAKE_MS;
+
+	while (!waitpid(w->pid, NULL, w->armed ? WNOHANG : 0)) {
+		if (monotonic_ms() > until_ms)
+			return fault_set(f, -ETIMEDOUT,
+					 "the guest stands still; process %d lets it go on as soon "
+					 "as QEMU can be asked for that",
+					 (int)w->pid);
+		sleep_us(LOOK_US);
+	}
+	return 0;
+}
+
+int waker_end(struct waker *w, struct fault *f)
 {
 	if (w->channel >= 0)
 		close(w->channel);
-	if (w->pid > 0)
-		waitpid(w->pid, NULL, 0);
+	int r = w->pid > 0 ? await_end(w, f) : 0;
 	*w = (struct waker){.channel = -1};
+	return r;
 }
