@@ -217,7 +217,6 @@ guest_quit bad
 
 step "a domain of libvirt: its own names for disks, its definition"
 DOMAIN_WORDS="disks=2 mib=8 rate=200" domain_start libvirt web disk rbd:rbd/far "$STORY/b.qcow2"
-host_uri libvirt >"$STORY/web.connect"
 disk_verifies web 1
 snapshot web "$store"
 snapshot web "$store"

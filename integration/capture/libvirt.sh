@@ -37,23 +37,10 @@ says() {
 
 # begin: a slow one in the background, which is in its middle when this returns
 begin() {
-	attempt "${slow[@]}" &
-	taker=$!
+	attempt_begin "${slow[@]}"
 	wait_until 30 test -p "$STORY/run/web.vmguard-fifo"
 	sleep 0.5
 	[ -p "$STORY/run/web.vmguard-fifo" ] || fail "the snapshot is over already"
-}
-
-# ends STATUS: so the one in the background does
-ends() {
-	local status=0
-	wait "$taker" || status=$?
-	cat "$STORY/said"
-	((status == $1)) || fail "the snapshot ended with status $status instead of $1"
-}
-
-monitor() {
-	libvirt_virsh qemu-monitor-command web "{\"execute\":\"$1\"}"
 }
 
 # leave_settings: as a vmguard that is killed
@@ -72,17 +59,12 @@ is_not_saved() {
 	cat "$STORY/save.log"
 }
 
-capability_is_off() {
-	monitor query-migrate-capabilities | python3 -c '
-import json, sys
-on = [c["capability"] for c in json.load(sys.stdin)["return"] if c["state"]]
-sys.exit("background-snapshot" in on)' || fail "the capability was left on"
+state_is() {
+	domain_is libvirt web "$1"
 }
 
-# state_is STATE: libvirt and QEMU agree
-state_is() {
-	[ "$(libvirt_virsh domstate web)" = "$1" ] &&
-		[ "$(monitor query-status | json return.status)" = "$1" ]
+capability_is_off() {
+	domain_settings_are_off libvirt web
 }
 
 # unharmed: it runs on with its memory right, and can be captured; a restart finds no trace
@@ -107,12 +89,6 @@ signal_libvirtd() {
 	host_run libvirt kill "-$1" "$(<"$STORY/host.libvirt/run/libvirtd.pid")"
 }
 
-# lives HOST: it runs there now
-lives() {
-	host_uri "$1" >"$STORY/web.connect"
-	named web
-}
-
 migrate_away() {
 	host_virsh libvirt migrate --live --unsafe web "$(host_uri other)" \
 		--migrateuri tcp://127.0.0.1
@@ -127,7 +103,7 @@ domain_xml web counter >"$STORY/web.xml"
 libvirt_virsh define "$STORY/web.xml"
 libvirt_virsh start web
 domain_adopt libvirt web
-lives libvirt
+named web
 wait_until 60 counter_reached web 2
 libvirt_virsh dumpxml --inactive web >"$STORY/inactive"
 libvirt_virsh dumpxml web >"$STORY/live"
@@ -192,7 +168,7 @@ unharmed
 step "libvirtd is started anew in the middle"
 begin
 libvirtd_restart libvirt
-ends 0
+attempt_ends 0
 unharmed
 goes_on_elsewhere
 
@@ -209,13 +185,13 @@ begin
 libvirtd_stop libvirt
 sleep 8
 libvirtd_start libvirt
-ends 0
+attempt_ends 0
 unharmed
 
 step "somebody suspends it in the middle"
 begin
 libvirt_virsh suspend web
-ends 0
+attempt_ends 0
 state_is paused || fail "it is not paused any more"
 capability_is_off
 libvirt_virsh resume web
@@ -224,17 +200,16 @@ unharmed
 step "somebody saves it in the middle"
 begin
 is_not_saved
-ends 0
+attempt_ends 0
 unharmed
 
 step "and at any moment, ${ROUNDS:=12} times: the one or the other is refused"
 for ((round = 1; round <= ROUNDS; round++)); do
-	attempt &
-	taker=$!
+	attempt_begin
 	sleep "0.$(printf %03d $((RANDOM % 650)))"
 	saved=0 status=0
 	libvirt_virsh save web "$STORY/saved" 2>"$STORY/save.log" || saved=1
-	wait "$taker" || status=$?
+	wait "$TAKER" || status=$?
 	echo "save: status $saved, snapshot: status $status"
 	[[ $status = [03] ]] || grep -qE "does not run|has ended" "$STORY/said" ||
 		fail "$(cat "$STORY/said")"
@@ -254,7 +229,7 @@ if migrate_away 2>"$STORY/migrate.log"; then
 	fail "it was migrated"
 fi
 cat "$STORY/migrate.log"
-ends 0
+attempt_ends 0
 wait_until 30 other_has_none
 unharmed
 process_start moved "$VMGUARD" snapshot "${NAMED[@]}" --store "$store" --every 2s
@@ -266,10 +241,10 @@ wait_until 60 process_gone moved
 tail -n 2 "$STORY/moved.log"
 grep -qE "migrated away|does not run" "$STORY/moved.log" || fail "the series does not say so"
 domain_adopt other web
-lives other
+named web
 snapshot web "$store"
 domain_migrate web other libvirt
-lives libvirt
+named web
 unharmed
 
 step "libvirtd is frozen before, and when it ends"
@@ -281,7 +256,7 @@ begin
 signal_libvirtd STOP
 sleep 12
 signal_libvirtd CONT
-ends 0
+attempt_ends 0
 unharmed
 
 step "QEMU is frozen before, and in the middle"
@@ -293,16 +268,13 @@ begin
 kill -STOP "$(process_pid web)"
 sleep 3
 kill -CONT "$(process_pid web)"
-ends 0
+attempt_ends 0
 unharmed
 
 step "vmguard is killed in the middle"
-"$VMGUARD" snapshot "${NAMED[@]}" --store "$store" "${slow[@]}" >/dev/null &
-taker=$!
-wait_until 30 test -p "$STORY/run/web.vmguard-fifo"
-sleep 0.5
-kill -KILL "$taker"
-wait "$taker" 2>/dev/null || true
+begin
+kill -KILL "$TAKER"
+wait "$TAKER" 2>/dev/null || true
 "$VMGUARD" rescue "${NAMED[@]}"
 unharmed
 goes_on_elsewhere
@@ -310,7 +282,7 @@ goes_on_elsewhere
 step "somebody destroys it in the middle"
 begin
 libvirt_virsh destroy web
-ends 1
+attempt_ends 1
 grep -q "it was destroyed" "$STORY/said" || fail "it does not say so"
 goes_on_elsewhere
 : >"$STORY/web.serial" # it begins to count again
@@ -321,7 +293,7 @@ unharmed
 step "QEMU is killed in the middle"
 begin
 guest_kill web
-ends 1
+attempt_ends 1
 grep -q "QEMU ended during the snapshot" "$STORY/said" || fail "it does not say so"
 goes_on_elsewhere
 step "done"

@@ -9,6 +9,10 @@
 #	domain_start HOST NAME KIND [DISK…]  runs it there, transient
 #	domain_adopt HOST NAME               it runs there now: its QEMU becomes the process NAME
 #	domain_migrate NAME FROM TO [OPTION…]  live
+#	domain_monitor HOST NAME COMMAND     what its QEMU answers
+#	domain_is HOST NAME STATE            libvirt and QEMU agree on that
+#	domain_settings_are_off HOST NAME    nothing is left on in QEMU that is vmguard's
+#	domain_works NAME HOST OTHER [COMMAND…]  libvirt does with it what it does with any domain
 #	disk_fsck DISK                       the file system of a disk that nobody has open is in order
 #	disk_snapshots DISK                  vmguard's snapshots on it, their names in order
 #
@@ -118,9 +122,10 @@ domain_start() {
 	domain_adopt "$1" "$2"
 }
 
-# It has another number in the process namespace of its host.
+# It has another number in the process namespace of its host. For vmguard it is there from now on.
 domain_adopt() {
 	local pid space
+	host_uri "$1" >"$STORY/$2.connect"
 	space=$(readlink "/proc/$(host_first "$1")/ns/pid")
 	for pid in $(pgrep -f -- "-name guest=$2,"); do
 		[ "$(readlink "/proc/$pid/ns/pid")" != "$space" ] || break
@@ -137,4 +142,57 @@ domain_migrate() {
 	host_virsh "$from" migrate --live --unsafe "$@" "$name" "$(host_uri "$to")" \
 		--migrateuri tcp://127.0.0.1 || fail "$name cannot be migrated from $from to $to"
 	domain_adopt "$to" "$name"
+}
+
+domain_monitor() {
+	host_virsh "$1" qemu-monitor-command "$2" "{\"execute\":\"$3\"}"
+}
+
+domain_is() {
+	[ "$(host_virsh "$1" domstate "$2")" = "$3" ] &&
+		[ "$(domain_monitor "$1" "$2" query-status | json return.status)" = "$3" ]
+}
+
+# The one would spoil the next save, the other forbid the next snapshot.
+domain_settings_are_off() {
+	domain_monitor "$1" "$2" query-migrate-capabilities | python3 -c '
+import json, sys
+on = [c["capability"] for c in json.load(sys.stdin)["return"] if c["state"]]
+sys.exit(any(c.startswith("postcopy") or c == "background-snapshot" for c in on))' ||
+		fail "a capability of $2 was left on"
+}
+
+# Each right after the command. In the end it is where it was.
+domain_works() {
+	local name=$1 host=$2 other=$3
+	shift 3
+	"$@"
+	host_virsh "$host" suspend "$name"
+	domain_is "$host" "$name" paused || fail "$name is not paused"
+	host_virsh "$host" resume "$name"
+	wait_until 30 domain_is "$host" "$name" running
+	linux_verifies "$name" 1
+	"$@"
+	host_virsh "$host" save "$name" "$STORY/saved"
+	host_virsh "$host" restore "$STORY/saved"
+	domain_adopt "$host" "$name"
+	linux_verifies "$name" 1
+	"$@"
+	host_virsh "$host" managedsave "$name"
+	host_virsh "$host" start "$name"
+	domain_adopt "$host" "$name"
+	linux_verifies "$name" 1
+	"$@"
+	domain_moves "$name" "$host" "$other"
+	"$@"
+	domain_moves "$name" "$other" "$host"
+}
+
+# Standing still, because QEMU without KVM loses writes of a busy guest during a live migration, also
+# of one that vmguard has never seen.
+domain_moves() {
+	host_virsh "$2" suspend "$1"
+	domain_migrate "$1" "$2" "$3"
+	host_virsh "$3" resume "$1"
+	linux_verifies "$1" 1
 }

@@ -8,6 +8,11 @@
 #	restore NAME@N AS STORE ARGS  continues it as guest AS, with the arguments of its QEMU
 #	goes_on AS NAME N             AS continues where checkpoint N of NAME was taken
 #
+#	attempt_begin [OPTION…]       one of the guest NAMED into $store, which may fail, in the background:
+#	                              process $TAKER, its words in $STORY/said
+#	attempt_ends STATUS           so it does
+#	no_orphans NAME STORE DISK…   the disks have the snapshots that its checkpoints name, and no others
+#
 # and lazily, with time to disturb it, the memory that is not asked for at most at $RATE:
 #
 #	restore_slowly NAME@N AS STORE ARGS  begins it; the guest runs, process feeder-AS feeds it
@@ -38,6 +43,33 @@ snapshot() {
 	after=$("${KIND}_last" "$name")
 	TAKEN=$(json checkpoint <"$STORY/$name.json")
 	echo "${before:-0} ${after:-0}" >"$STORY/$name.at.$TAKEN"
+}
+
+attempt_begin() {
+	# shellcheck disable=SC2154 # the story's
+	"$VMGUARD" snapshot "${NAMED[@]}" --store "$store" "$@" >"$STORY/said" 2>&1 &
+	TAKER=$!
+}
+
+attempt_ends() {
+	local status=0
+	wait "$TAKER" || status=$?
+	cat "$STORY/said"
+	((status == $1)) || fail "the snapshot ended with status $status instead of $1"
+}
+
+no_orphans() {
+	local name=$1 uri=$2 number disk
+	shift 2
+	"$VMGUARD" snapshots --store "$uri" "$name" --json |
+		python3 -c 'import json, sys; print(*(c["checkpoint"] for c in json.load(sys.stdin)))' \
+			>"$STORY/numbers"
+	for number in $(<"$STORY/numbers"); do
+		"$VMGUARD" info --store "$uri" "$name@$number" --json | json disks.0.snapshot
+	done | sort >"$STORY/named"
+	for disk in "$@"; do
+		disk_snapshots "$disk" | diff "$STORY/named" - || fail "$disk has others: see above"
+	done
 }
 
 # restore NAME[@N] AS STORE ARGUMENT…; MODE=full or lazy where it matters

@@ -73,7 +73,6 @@ finds ok CPU 'qemu64'
 finds ok store 'MiB free'
 finds risk 'floppy fda' 'counter.bin is on a file system of this host|cannot be seen'
 untouched
-host_uri libvirt >"$STORY/web.connect"
 snapshot web "dir:$STORY/store"
 
 step "it is paused"

@@ -49,7 +49,6 @@ to_host() {
 	local host=$1
 	shift
 	rm -f "$STORY/web.serial"
-	host_uri "$host" >"$STORY/web.connect"
 	HERE=$host
 	"$@"
 }
@@ -75,21 +74,8 @@ restored() {
 	goes_on web web 1
 }
 
-monitor() {
-	host_virsh "$HERE" qemu-monitor-command web "{\"execute\":\"$1\"}"
-}
-
 migration_of_web_is() {
-	[ "$(monitor query-migrate | json return.status 2>/dev/null)" = "$1" ]
-}
-
-# capabilities_are_off: postcopy left on would forbid the next snapshot
-capabilities_are_off() {
-	monitor query-migrate-capabilities | python3 -c '
-import json, sys
-on = [c["capability"] for c in json.load(sys.stdin)["return"] if c["state"]]
-sys.exit(any(c.startswith("postcopy") or c == "background-snapshot" for c in on))' ||
-		fail "a capability was left on"
+	[ "$(domain_monitor "$HERE" web query-migrate | json return.status 2>/dev/null)" = "$1" ]
 }
 
 # definition HOST: of the running domain, without its number
@@ -116,12 +102,6 @@ CLEAN
 	diff <(sort "$STORY/before") <(sort "$STORY/now") || fail "it is another domain"
 }
 
-# state_is STATE: libvirt and QEMU agree
-state_is() {
-	[ "$(host_virsh "$HERE" domstate web)" = "$1" ] &&
-		[ "$(monitor query-status | json return.status)" = "$1" ]
-}
-
 # gone: no domain is left on host $HERE, nor a QEMU
 gone() {
 	[ -z "$(host_virsh "$HERE" list --name | xargs)" ] || fail "a domain was left behind"
@@ -141,35 +121,6 @@ fails() {
 	gone
 }
 
-# works_on: what libvirt does with it
-works_on() {
-	host_virsh "$HERE" suspend web
-	state_is paused || fail "it is not paused"
-	host_virsh "$HERE" resume web
-	wait_until 30 state_is running
-	linux_verifies web 1
-	host_virsh "$HERE" save web "$STORY/saved"
-	host_virsh "$HERE" restore "$STORY/saved"
-	domain_adopt "$HERE" web
-	linux_verifies web 1
-	host_virsh "$HERE" managedsave web
-	host_virsh "$HERE" start web
-	domain_adopt "$HERE" web
-	linux_verifies web 1
-	migrates_to a
-	migrates_to b
-}
-
-# migrates_to HOST: standing still, because QEMU without KVM loses writes of a busy guest during a
-# live migration, also of one that vmguard has never seen
-migrates_to() {
-	host_virsh "$HERE" suspend web
-	domain_migrate web "$HERE" "$1"
-	HERE=$1
-	host_virsh "$HERE" resume web
-	linux_verifies web 1
-}
-
 # begin [OPTION…]: a slow lazy one, whose guest runs when this returns
 begin() {
 	rm -f "$STORY/feeder.log"
@@ -184,7 +135,7 @@ ended() {
 	wait_until 300 process_gone feeder
 	grep -q "has all its memory" "$STORY/feeder.log" || fail "not fed: $(<"$STORY/feeder.log")"
 	goes_on web web 1
-	capabilities_are_off
+	domain_settings_are_off "$HERE" web
 }
 
 emulator
@@ -195,7 +146,6 @@ mkdir "$STORY/guests"
 "$INTEGRATION/guest/agent.sh" "$STORY/guests/initramfs" "$GUESTS/initramfs" \
 	"$AGENT_DIR/qemu-ga" "$KERNEL_MODULES"
 GUESTS=$STORY/guests domain_start a web linux
-host_uri a >"$STORY/web.connect"
 wait_until 120 linux_reached web 2
 definition a >"$STORY/before"
 snapshot web "$store"
@@ -204,7 +154,6 @@ HERE=a
 # A counter that prints all the time, for the figure.
 counter_make "$STORY/guests/counter.bin" 100 100
 DOMAIN_DEVICES='' DOMAIN_MIB=128 GUESTS=$STORY/guests domain_start a pulse counter
-host_uri a >"$STORY/pulse.connect"
 KIND=counter
 wait_until 60 counter_reached pulse 1
 snapshot pulse "$store"
@@ -228,8 +177,8 @@ end
 step "lazily"
 to_host b restored lazy
 looks_as_before 1
-capabilities_are_off
-state_is running || fail "libvirt does not know that it runs"
+domain_settings_are_off b web
+domain_is b web running || fail "libvirt does not know that it runs"
 [ "$(json clock <"$STORY/web.json")" = set ] || fail "its clock was not set: $(<"$STORY/web.json")"
 [ "$(json network <"$STORY/web.json")" = announced ] || fail "not announced"
 snapshot web "$store"
@@ -254,7 +203,7 @@ host_up a
 to_host b restored lazy --define
 host_virsh b dumpxml --inactive web >"$STORY/inactive"
 ! grep -q qemu:arg "$STORY/inactive" || fail "the definition has the arguments"
-works_on
+domain_works web b a
 host_virsh b dumpxml web | grep -A 3 qemu:commandline || true
 end
 host_virsh b dumpxml --inactive web | cmp - "$STORY/inactive" || fail "another definition"
