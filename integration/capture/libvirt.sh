@@ -114,7 +114,8 @@ for _ in 1 2 3; do
 	goes_on_elsewhere
 done
 NAMED[3]=$(libvirt_virsh domuuid web)
-attempt
+attempt_begin
+attempt_ends 0
 grep -q "^web@4:" "$STORY/said" || fail "it has another name: $(cat "$STORY/said")"
 named web
 libvirt_virsh dumpxml web | cmp - "$STORY/live" || fail "the domain changed"

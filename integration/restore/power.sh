@@ -79,22 +79,10 @@ until_power_fails() {
 	((N == before)) || echo "$from $LAST" >"$STORY/$NAME.at.$N"
 }
 
-# disks_back: by hand
-disks_back() {
-	local disk snapshot
-	snapshot=$("$VMGUARD" info --store "$URI" "$NAME@$N" --json | json disks.0.snapshot)
-	for disk in "${DISKS[@]}"; do
-		case $disk in
-		*.qcow2) qemu-img snapshot -a "$snapshot" "$disk" ;;
-		rbd:*) rbd snap rollback --no-progress "${disk#rbd:}@$snapshot" ;;
-		esac || fail "$disk does not go back to $snapshot"
-	done
-}
-
 restore_here() {
-	disks_back
 	rm -f "$STORY/$NAME.serial"
-	on "$HERE" restore --connect "$(host_uri "$HERE")" --store "$URI" "$NAME@$N" "$@"
+	on "$HERE" restore --connect "$(host_uri "$HERE")" --store "$URI" "$NAME@$N" \
+		--disks rollback --yes "$@"
 }
 
 # is_interrupted: its host loses the power while the guest runs and has not all its memory
