@@ -12,6 +12,7 @@
 #	                              process $TAKER, its words in $STORY/said
 #	attempt_ends STATUS           so it does
 #	no_orphans NAME STORE DISK…   the disks have the snapshots that its checkpoints name, and no others
+#	finds SEVERITY WHAT REGEX     among what vmguard check --json has put in $STORY/said; with a remedy
 #
 # and lazily, with time to disturb it, the memory that is not asked for at most at $RATE:
 #
@@ -168,4 +169,14 @@ progressed() {
 checkpoints() {
 	"$VMGUARD" snapshots --store "$1" "$2" --json |
 		python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'
+}
+
+finds() {
+	python3 - "$STORY/said" "$@" <<'PYTHON' || fail "not found: $*"
+import json, re, sys
+path, severity, what, words = sys.argv[1:]
+findings = json.load(open(path))["findings"]
+sys.exit(not any(f["severity"] == severity and f["what"] == what and re.search(words, f["why"])
+                 and bool(f["remedy"]) == (severity != "ok") for f in findings))
+PYTHON
 }

@@ -24,17 +24,6 @@ check() {
 	! grep -qE '.{81}' "$STORY/said.text" || fail "a line has more than 80 columns"
 }
 
-# finds SEVERITY WHAT REGEX: among what the last check said; each has a remedy
-finds() {
-	python3 - "$STORY/said" "$@" <<'PYTHON' || fail "not found: $*"
-import json, re, sys
-path, severity, what, words = sys.argv[1:]
-findings = json.load(open(path))["findings"]
-sys.exit(not any(f["severity"] == severity and f["what"] == what and re.search(words, f["why"])
-                 and bool(f["remedy"]) == (severity != "ok") for f in findings))
-PYTHON
-}
-
 # counts BLOCKERS: of the last check
 counts() {
 	(($(json blockers <"$STORY/said") == $1)) || fail "there should be $1 blockers"
