@@ -292,6 +292,22 @@ static void drop(struct capture *c, int why)
 		image_drop(c->image, &ignored);
 }
 
+/* What has the name of the next checkpoint's is in its way. */
+struct in_the_way {
+	const char *name;
+	struct fault why;
+};
+
+static void note_left(void *in_the_way, const struct disk *d, const struct fault *why)
+{
+	struct in_the_way *w = in_the_way;
+
+	if (w->why.code || strcmp(d->snapshot, w->name) != 0)
+		return;
+	w->why = *why;
+	fault_wrap(&w->why, "remove what an earlier attempt has left of disk %s", d->target);
+}
+
 /*
  * What a crash has left of a checkpoint that was never committed, the name of the next one among
  * it, or of one whose disks were in use when it was deleted.
@@ -302,10 +318,23 @@ static int clean_disks(struct capture *c, struct fault *f)
 	size_t count = 0;
 	const uint32_t tags[] = {image_tag(c->image), image_first_tag(c->image)};
 	int r = store_checkpoints(image_store(c->image), &ids, &count, f);
+	struct in_the_way w = {.name = c->still.name};
 	struct disk_orphans orphans = {
-		.tags = tags, .tag_count = 2, .kept = ids, .kept_count = count};
+		.tags = tags,
+		.tag_count = 2,
+		.kept = ids,
+		.kept_count = count,
+		.left = note_left,
+		.context = &w,
+	};
 
-	return r < 0 ? r : disks_remove_orphans(&c->still.disks, c->engine.h, &orphans, f);
+	if (!r)
+		r = disks_remove_orphans(&c->still.disks, c->engine.h, &orphans, f);
+	if (!r && w.why.code) {
+		*f = w.why;
+		r = f->code;
+	}
+	return r;
 }
 
 /* Which disks it has, and that each of them can have a snapshot. */
