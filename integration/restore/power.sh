@@ -69,11 +69,11 @@ until_power_fails() {
 		--store "$URI" --every 500ms --keep-last 3 --json
 	pause_of_up_to 4000
 	process_alive series || fail "the series has ended: $(tail -n 3 "$STORY/series.log")"
+	! grep "^vmguard:" "$STORY/series.log" || fail "a checkpoint failed"
 	power_fails
 	told=$(taken)
 	N=$(newest)
 	((N >= told)) || fail "checkpoint $told is lost, $N is the newest"
-	! grep -q "^vmguard:" "$STORY/series.log" || fail "$(cat "$STORY/series.log")"
 	TAKEN_IN_ALL=$((TAKEN_IN_ALL + N - before))
 	LAST=$(disk_last "$NAME")
 	((N == before)) || echo "$from $LAST" >"$STORY/$NAME.at.$N"
