@@ -171,15 +171,7 @@ says "libvirt says"
 mv "$STORY/away" "$STORY/emulator"
 domain_end copy
 
-step "on the same network, with an address of its own; defined; killed and gone on with"
-listen pair
-process_start feeder "$VMGUARD" clone "${COMMON[@]}" web --as pair --max-rate 4M
-wait_until 60 grep -q "runs after" "$STORY/feeder.log"
-process_kill feeder
-domain_adopt libvirt pair
-"$VMGUARD" restore --resume --connect "$(host_uri libvirt)" --domain pair
-goes_on pair web "$TAKEN"
-domain_end pair
+step "on the same network, with an address of its own; defined"
 copied pair --network same --define
 [ "$(json interfaces_connected <"$STORY/pair.json")" = 1 ] || fail "its interface is not connected"
 new=$(mac_of pair)
@@ -266,4 +258,18 @@ drills
 "$VMGUARD" drill "${COMMON[@]}" soul 2>"$STORY/said" || fail "no: $(cat "$STORY/said")"
 says "was left by a drill that died"
 left | diff "$STORY/left.first" - || fail "something is left"
+
+step "a clone whose vmguard is killed is gone on with"
+stands_still() {
+	[ "$(libvirt_virsh qemu-monitor-command twin '{"execute":"query-migrate"}' |
+		json return.status)" = postcopy-paused ]
+}
+listen twin
+process_start feeder "$VMGUARD" clone "${COMMON[@]}" soul --as twin --max-rate 1M
+wait_until 60 grep -q "runs after" "$STORY/feeder.log"
+process_kill feeder
+domain_adopt libvirt twin
+wait_until 60 stands_still
+"$VMGUARD" restore --resume --connect "$(host_uri libvirt)" --domain twin
+goes_on twin soul "$TAKEN"
 step "done"
