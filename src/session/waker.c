@@ -39,59 +39,80 @@ extern char **environ;
 
 /* ---- its own process --------------------------------------------------------------------- */
 
-/*
- * What comes up to the reply to a command, events and replies to vmguard among it, is skipped. A
- * QEMU that is frozen answers when it goes on, and one that ends closes its monitor.
- */
-static bool await_reply(void)
+enum answer {
+	ANSWER_NONE,
+	ANSWER_DONE,
+	ANSWER_REFUSED,
+};
+
+/* Takes the whole lines out of a text; those up to ours are events, and replies to vmguard. */
+static enum answer take_lines(char *text, size_t *used)
 {
-	static char text[REPLY_BYTES + 1];
+	enum answer answer = ANSWER_NONE;
+	char *line = text, *end;
+
+	while (!answer && (end = memchr(line, '\n', text + *used - line))) {
+		*end = '\0';
+		if (strstr(line, "\"waker\""))
+			answer = strstr(line, "\"error\"") ? ANSWER_REFUSED : ANSWER_DONE;
+		line = end + 1;
+	}
+	*used -= line - text;
+	memmove(text, line, *used);
+	return answer;
+}
+
+/* A QEMU that is frozen answers when it goes on, and one that ends closes its monitor. */
+static enum answer await_answer(void)
+{
+	static char text[REPLY_BYTES];
+	struct pollfd p = {.fd = QEMU_FD, .events = POLLIN};
+	enum answer answer = ANSWER_NONE;
 	size_t used = 0;
 
-	for (;;) {
-		struct pollfd p = {.fd = QEMU_FD, .events = POLLIN};
+	while (!answer) {
 		ssize_t n =
 			poll(&p, 1, -1) < 0 ? -1 : read(QEMU_FD, text + used, REPLY_BYTES - used);
 
 		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
-			return false;
+			break;
 		used += n > 0 ? n : 0;
-		text[used] = '\0';
-		if (strstr(text, "\"waker\""))
-			return !strstr(text, "\"error\"");
+		answer = take_lines(text, &used);
 		if (used == REPLY_BYTES)
 			used = 0;
 	}
+	return answer;
 }
 
-static bool tell(const char *command, const char *arguments)
+static enum answer tell(const char *command, const char *arguments)
 {
 	char text[200];
 	int length = snprintf(text, sizeof(text),
 			      "{\"execute\": \"%s\", \"arguments\": {%s}, \"id\": \"waker\"}\n",
 			      command, arguments);
 
-	return write(QEMU_FD, text, length) == length && await_reply();
+	return write(QEMU_FD, text, length) == length ? await_answer() : ANSWER_NONE;
 }
 
 /*
  * As standstill_end() does it: asked first, the guest cannot be stopped again behind the cont. Then
- * as monitor_clear_settings().
+ * as monitor_clear_settings(), which is refused where the snapshot has begun.
  */
 static int wake_by_qmp(void)
 {
-	if (!tell("query-status", "") || !tell("cont", ""))
+	if (!tell("query-status", "") || tell("cont", "") != ANSWER_DONE)
 		return EXIT_FAILURE;
-	return tell("migrate-set-capabilities", "\"capabilities\": [{\"capability\": "
-						"\"background-snapshot\", \"state\": false}]") &&
-			       tell("migrate-set-parameters", "\"tls-creds\": \"\"")
-		       ? EXIT_SUCCESS
-		       : EXIT_FAILURE;
+	if (tell("migrate-set-capabilities", "\"capabilities\": [{\"capability\": "
+					     "\"background-snapshot\", \"state\": false}]") ==
+	    ANSWER_DONE)
+		tell("migrate-set-parameters", "\"tls-creds\": \"\"");
+	return EXIT_SUCCESS;
 }
 
 static int wake_by_libvirt(const char *uri, const char *domain, struct fault *f)
 {
 	auto_of(hypervisor_close) struct hypervisor *h = NULL;
+	struct fault ignored; /* it is refused where the snapshot has begun */
 	char state[32];
 	int r = hypervisor_open_libvirt(uri, domain, &h, f);
 
@@ -99,7 +120,9 @@ static int wake_by_libvirt(const char *uri, const char *domain, struct fault *f)
 		r = hypervisor_run_state(h, state, f);
 	if (!r && !strcmp(state, "paused"))
 		r = hypervisor_execute(h, "cont", NULL, NULL, f);
-	return r < 0 ? r : monitor_clear_settings(h, f);
+	if (!r)
+		monitor_clear_settings(h, &ignored);
+	return r;
 }
 
 /* As long as there is a QEMU: who is frozen or away now, it or libvirtd, may come back. */
