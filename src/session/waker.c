@@ -102,9 +102,9 @@ static int wake_by_qmp(void)
 {
 	if (!tell("query-status", "") || tell("cont", "") != ANSWER_DONE)
 		return EXIT_FAILURE;
-	if (tell("migrate-set-capabilities", "\"capabilities\": [{\"capability\": "
-					     "\"background-snapshot\", \"state\": false}]") ==
-	    ANSWER_DONE)
+	if (tell("migrate-set-capabilities",
+		 "\"capabilities\": [{\"capability\": "
+		 "\"background-snapshot\", \"state\": false}]") == ANSWER_DONE)
 		tell("migrate-set-parameters", "\"tls-creds\": \"\"");
 	return EXIT_SUCCESS;
 }
