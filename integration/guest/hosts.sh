@@ -69,7 +69,7 @@ disk_verifies pool 2
 step "they run"
 
 for guest in files pool; do
-	domain_migrate "$guest" a b
+	domain_moves "$guest" a b
 	step "$guest migrated"
 	disk_verifies "$guest" 2
 done
@@ -77,7 +77,7 @@ runs_on a ""
 runs_on b "files pool"
 step "they run on"
 
-domain_migrate pool b a
+domain_moves pool b a
 libvirtd_restart b
 runs_on b files
 disk_verifies files 2
@@ -92,7 +92,7 @@ step "b lost its power, only its guest is gone, and the file system is in order"
 
 host_up b
 runs_on b ""
-domain_migrate pool a b
+domain_moves pool a b
 disk_verifies pool 2
 step "b is back, and takes a guest"
 

@@ -9,6 +9,7 @@
 #	domain_start HOST NAME KIND [DISK…]  runs it there, transient
 #	domain_adopt HOST NAME               it runs there now: its QEMU becomes the process NAME
 #	domain_migrate NAME FROM TO [OPTION…]  live
+#	domain_moves NAME FROM TO            while it stands still; then it checks itself
 #	domain_monitor HOST NAME COMMAND     what its QEMU answers
 #	domain_is HOST NAME STATE            libvirt and QEMU agree on that
 #	domain_settings_are_off HOST NAME    nothing is left on in QEMU that is vmguard's
