@@ -196,6 +196,8 @@ int hypervisor_set_capability(struct hypervisor *h, const char *capability, bool
  * with credentials that nobody has (migration/tls.c).
  */
 int hypervisor_bar_migration(struct hypervisor *h, struct fault *f);
+/* Of one that is known to be there. */
+int hypervisor_lift_bar(struct hypervisor *h, struct fault *f);
 /* Only where it is barred so; credentials of others stay. */
 int hypervisor_unbar_migration(struct hypervisor *h, struct fault *f);
 

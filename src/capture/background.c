@@ -5,11 +5,11 @@
  *
  * The capability background-snapshot is set last and reset always: left on, it turns the next
  * `virsh save` into a corrupt one, because the guest then runs on during the save. While our
- * snapshot is under way QEMU refuses others; migration is barred for the moment between its end
- * and our reset, and while the guest stands still for its disks:
+ * snapshot is under way QEMU refuses others; before it, and from its end to our reset, migration is
+ * barred:
  *
- *	check | capability | check | migrate | bar   …   completed | capability off | unbar
- *	                           '- bar | disks | check | unbar | check -'
+ *	check | bar | capability | check | disks | check | lift the bar | migrate | bar   …
+ *	                                                    … completed | capability off | unbar
  */
 #include <errno.h>
 #include <stdio.h>
@@ -215,6 +215,7 @@ static int blame(struct engine *e, bool switched_on, struct fault *f)
 
 	if (f->code != -EREMOTEIO || check_migration(e, &other) != -EPERM)
 		return f->code;
+	e->outlasts = true; /* until then QEMU takes no settings back */
 	if (switched_on)
 		return fault_set(f, -EPERM,
 				 "somebody else began to save or to migrate the guest at the same "
@@ -232,45 +233,40 @@ static int prepare(struct engine *e, int fd, struct fault *f)
 }
 
 /*
- * Whoever works on the guest already must not do so with our capability. Who began while it was
- * switched on is seen after it, and has some commands to go before QEMU migrates.
+ * Whoever has begun meanwhile to save or to migrate the guest is given way to, but not before QEMU
+ * has refused him: see outlast(). Our capability would spoil what he gets, and where the guest
+ * stands still libvirt would leave it paused afterwards, because it has found it so.
  */
+static int check_others(struct engine *e, struct fault *f)
+{
+	int r = hypervisor_check(e->h, f);
+
+	e->outlasts = r == -EPERM;
+	return r;
+}
+
+/* Who works on the guest already is not disturbed. */
 static int switch_on(struct engine *e, struct fault *f)
 {
+	struct fault ignored; /* as below */
 	int r = hypervisor_check(e->h, f);
 
 	if (r < 0)
 		return r;
 	e->changed = true;
+	hypervisor_bar_migration(e->h, &ignored);
 	r = hypervisor_set_capability(e->h, capability, true, f);
 	if (r == -EREMOTEIO)
 		return fault_wrap(f, "QEMU needs userfaultfd write protection (kernel 5.7, and as "
 				     "a normal user vm.unprivileged_userfaultfd=1)");
-	return r < 0 ? r : hypervisor_check(e->h, f);
+	return r < 0 ? r : check_others(e, f);
 }
 
-/*
- * That takes long enough for somebody to begin to save or to migrate the guest. Our capability
- * would spoil it, and libvirt would leave the guest paused afterwards, because it has found it so.
- * We give way, but not before QEMU has refused it: see outlast().
- */
 static int do_last(struct engine *e, struct fault *f)
 {
-	struct fault ignored; /* as below */
-
-	hypervisor_bar_migration(e->h, &ignored);
 	int r = e->last(e->last_context, f);
-	if (r < 0)
-		return r;
-	r = hypervisor_check(e->h, f);
-	if (!r)
-		r = hypervisor_unbar_migration(e->h, f);
-	if (!r)
-		r = hypervisor_check(e->h, f);
-	e->outlasts = r == -EPERM;
-	if (e->outlasts)
-		hypervisor_bar_migration(e->h, &ignored);
-	return r;
+
+	return r < 0 ? r : check_others(e, f);
 }
 
 /*
@@ -298,6 +294,9 @@ static int background_start(struct engine *e, int fd, struct fault *f)
 	bool switched_on = !r;
 	if (!r && e->last)
 		r = do_last(e, f);
+	/* Who begins now has more to do before QEMU migrates than these two. */
+	if (!r)
+		r = hypervisor_lift_bar(e->h, f);
 	if (!r)
 		r = doubt(e, migrate(e, f));
 	if (!r) {

@@ -179,8 +179,9 @@ START_TEST(sets_the_capability_right_before_migrate_and_resets_it)
 	ck_assert_int_eq(start(), 0);
 	ck_assert_int_eq(reset(), 0);
 	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
+				    "migrate-set-parameters " MIGRATION_BAR "; "
 				    "migrate-set-capabilities background-snapshot=true; "
-				    "migrate fd:vmguard; "
+				    "migrate-set-parameters ; migrate fd:vmguard; "
 				    "migrate-set-parameters " MIGRATION_BAR "; "
 				    "migrate-set-capabilities background-snapshot=false; "
 				    "query-migrate-parameters");
@@ -210,6 +211,7 @@ START_TEST(resets_where_the_capability_is_refused)
 	ck_assert_ptr_nonnull(strstr(fault.text, "userfaultfd"));
 	ck_assert_int_eq(reset(), 0);
 	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
+				    "migrate-set-parameters " MIGRATION_BAR "; "
 				    "migrate-set-capabilities background-snapshot=true; "
 				    "closefd vmguard; query-migrate; "
 				    "migrate-set-capabilities background-snapshot=false; "
@@ -247,11 +249,14 @@ START_TEST(resets_where_migrate_fails)
 	begin("migrate fd", NULL, -EREMOTEIO);
 	ck_assert_int_eq(start(), -EREMOTEIO);
 	ck_assert_int_eq(reset(), 0);
-	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
-				    "migrate-set-capabilities background-snapshot=true; "
-				    "migrate fd:vmguard; closefd vmguard; query-migrate; "
-				    "migrate-set-capabilities background-snapshot=false; "
-				    "query-migrate-parameters");
+	ck_assert_str_eq(
+		qemu.told,
+		"migrate-set-capabilities events=true; getfd vmguard(42); "
+		"migrate-set-parameters " MIGRATION_BAR "; "
+		"migrate-set-capabilities background-snapshot=true; "
+		"migrate-set-parameters ; migrate fd:vmguard; closefd vmguard; query-migrate; "
+		"migrate-set-capabilities background-snapshot=false; "
+		"query-migrate-parameters");
 }
 END_TEST
 
@@ -295,6 +300,7 @@ START_TEST(gives_way_to_somebody_who_began_just_then)
 	ck_assert_int_eq(start(), -EPERM);
 	ck_assert_int_eq(reset(), 0);
 	ck_assert_str_eq(qemu.told, "migrate-set-capabilities events=true; getfd vmguard(42); "
+				    "migrate-set-parameters " MIGRATION_BAR "; "
 				    "migrate-set-capabilities background-snapshot=true; "
 				    "closefd vmguard; "
 				    "migrate-set-capabilities background-snapshot=false; "
@@ -311,28 +317,28 @@ static int take_disks(void *context, struct fault *f)
 	return 0;
 }
 
-START_TEST(bars_others_while_the_guest_stands_still)
+START_TEST(lifts_the_bar_when_the_guest_has_stood_still)
 {
-	begin("query-migrate-parameters", barred, 0);
+	begin(NULL, NULL, 0);
 	engine.last = take_disks;
 	ck_assert_int_eq(start(), 0);
 	ck_assert_str_eq(told_before, "migrate-set-capabilities events=true; getfd vmguard(42); "
-				      "migrate-set-capabilities background-snapshot=true; "
-				      "migrate-set-parameters " MIGRATION_BAR);
+				      "migrate-set-parameters " MIGRATION_BAR "; "
+				      "migrate-set-capabilities background-snapshot=true");
 	ck_assert_str_eq(qemu.told + strlen(told_before),
-			 "; query-migrate-parameters; migrate-set-parameters ; "
-			 "migrate fd:vmguard; migrate-set-parameters " MIGRATION_BAR);
+			 "; migrate-set-parameters ; migrate fd:vmguard; "
+			 "migrate-set-parameters " MIGRATION_BAR);
 }
 END_TEST
 
-START_TEST(gives_way_to_somebody_who_began_while_it_stood_still)
+START_TEST(stays_barred_until_who_began_meanwhile_has_ended)
 {
-	for (int at = 3; at <= 4; at++) {
+	for (int at = 2; at <= 3; at++) {
 		begin_busy(at);
 		engine.last = take_disks;
 		ck_assert_int_eq(start(), -EPERM);
 		ck_assert_ptr_null(strstr(qemu.told, "migrate fd"));
-		ck_assert_ptr_nonnull(strstr(qemu.told, MIGRATION_BAR "; closefd"));
+		ck_assert_ptr_null(strstr(qemu.told, "migrate-set-parameters ;"));
 		busy_until = at + 2;
 		ck_assert_int_eq(reset(), 0);
 		ck_assert_int_eq(checks, busy_until);
@@ -361,8 +367,9 @@ END_TEST
 START_TEST(says_that_the_guest_cannot_be_saved_where_it_stays_barred)
 {
 	begin("query-migrate-parameters", barred, 0);
-	qemu.replies[1] = (struct reply){"migrate-set-parameters", NULL, -ETIMEDOUT};
+	qemu.replies[1] = (struct reply){"migrate-set-parameters vmguard", NULL, -EREMOTEIO};
 	ck_assert_int_eq(start(), 0); /* the snapshot is good without */
+	qemu.replies[1] = (struct reply){"migrate-set-parameters", NULL, -ETIMEDOUT};
 	ck_assert_int_eq(reset(), -ETIMEDOUT);
 	ck_assert_ptr_nonnull(strstr(fault.text, "cannot be saved until vmguard rescue"));
 	qemu.replies[1] = (struct reply){0};
@@ -398,8 +405,8 @@ UNIT_MAIN("background", allows_a_running_guest_and_changes_nothing,
 	  changes_nothing_where_events_or_getfd_fail, resets_where_the_capability_is_refused,
 	  refuses_where_somebody_was_faster, resets_where_the_capability_is_not_answered,
 	  resets_where_migrate_fails, looks_at_the_last_moment_whether_somebody_works_on_the_guest,
-	  bars_others_while_the_guest_stands_still,
-	  gives_way_to_somebody_who_began_while_it_stood_still,
+	  lifts_the_bar_when_the_guest_has_stood_still,
+	  stays_barred_until_who_began_meanwhile_has_ended,
 	  gives_way_to_somebody_who_began_just_then, goes_on_where_nobody_knows_whether_it_began,
 	  says_that_the_guest_cannot_be_saved_where_it_stays_barred,
 	  says_what_a_capability_that_stays_on_would_spoil)

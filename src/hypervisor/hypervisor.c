@@ -121,6 +121,11 @@ int hypervisor_bar_migration(struct hypervisor *h, struct fault *f)
 	return set_credentials(h, MIGRATION_BAR, f);
 }
 
+int hypervisor_lift_bar(struct hypervisor *h, struct fault *f)
+{
+	return set_credentials(h, "", f);
+}
+
 int hypervisor_unbar_migration(struct hypervisor *h, struct fault *f)
 {
 	struct json_object *result = NULL, *name = NULL;
@@ -129,7 +134,7 @@ int hypervisor_unbar_migration(struct hypervisor *h, struct fault *f)
 	if (!r && json_object_object_get_ex(result, "tls-creds", &name) &&
 	    json_object_is_type(name, json_type_string) &&
 	    !strcmp(json_object_get_string(name), MIGRATION_BAR))
-		r = set_credentials(h, "", f);
+		r = hypervisor_lift_bar(h, f);
 	json_object_put(result);
 	return r;
 }
