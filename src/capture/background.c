@@ -297,6 +297,7 @@ static int background_start(struct engine *e, int fd, struct fault *f)
 	/* Who begins now has more to do before QEMU migrates than these two. */
 	if (!r)
 		r = hypervisor_lift_bar(e->h, f);
+	e->began_us = clock_us(CLOCK_REALTIME); /* QEMU's, too */
 	if (!r)
 		r = doubt(e, migrate(e, f));
 	if (!r) {
@@ -316,6 +317,17 @@ static void note_status(struct engine_state *state, const char *status)
 	state->failed = state->failed || is_one_of(status, failures);
 }
 
+/* Before QEMU was told to begin it is somebody else's. */
+static void note_resume(const struct engine *e, struct engine_state *state, int64_t time_us)
+{
+	if (time_us < e->began_us) {
+		state->early_us = time_us;
+		state->stop_us = 0;
+	} else if (state->stop_us && !state->resume_us) {
+		state->resume_us = time_us;
+	}
+}
+
 static void note_event(struct engine *e, struct engine_state *state,
 		       const struct monitor_event *event)
 {
@@ -323,8 +335,8 @@ static void note_event(struct engine *e, struct engine_state *state,
 
 	if (!strcmp(event->name, "STOP") && !state->stop_us)
 		state->stop_us = event->time_us;
-	if (!strcmp(event->name, "RESUME") && state->stop_us && !state->resume_us)
-		state->resume_us = event->time_us;
+	if (!strcmp(event->name, "RESUME"))
+		note_resume(e, state, event->time_us);
 	if (!strcmp(event->name, MONITOR_EVENTS_LOST))
 		e->unsure = true;
 	if (!event_is_migration(event, status))

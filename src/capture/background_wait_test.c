@@ -30,6 +30,23 @@ START_TEST(takes_the_pause_from_qemus_own_clock)
 }
 END_TEST
 
+START_TEST(tells_who_resumed_before_it_began)
+{
+	struct engine_state state = {0};
+
+	begin(NULL, NULL, 0);
+	engine.began_us = 130;
+	qemu.events[0] = (struct event){"STOP", NULL, 100};
+	qemu.events[1] = (struct event){"RESUME", NULL, 120};
+	qemu.events[2] = (struct event){"STOP", NULL, 140};
+	qemu.events[3] = (struct event){"RESUME", NULL, 160};
+	ck_assert_int_eq(wait(&state), 0);
+	ck_assert_int_eq(state.early_us, 120);
+	ck_assert_int_eq(state.stop_us, 140);
+	ck_assert_int_eq(state.resume_us, 160);
+}
+END_TEST
+
 START_TEST(asks_for_what_events_would_have_told)
 {
 	struct engine_state state = {0};
@@ -162,7 +179,8 @@ START_TEST(explains_a_failure_in_qemus_words)
 END_TEST
 
 UNIT_MAIN("background_wait", takes_the_pause_from_qemus_own_clock,
-	  asks_for_what_events_would_have_told, finds_out_later_that_it_never_began,
-	  notes_how_the_migration_ended, asks_whose_failure_it_was,
-	  resets_at_once_where_it_is_complete, leaves_to_others_what_comes_after_its_end,
-	  notes_what_came_before_qemu_went, explains_a_failure_in_qemus_words)
+	  tells_who_resumed_before_it_began, asks_for_what_events_would_have_told,
+	  finds_out_later_that_it_never_began, notes_how_the_migration_ended,
+	  asks_whose_failure_it_was, resets_at_once_where_it_is_complete,
+	  leaves_to_others_what_comes_after_its_end, notes_what_came_before_qemu_went,
+	  explains_a_failure_in_qemus_words)

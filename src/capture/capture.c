@@ -183,7 +183,7 @@ static int judge(struct capture *c, struct fault *f)
 		return written;
 	if (read < 0)
 		*f = read_fault;
-	return read;
+	return read < 0 ? read : standstill_check(&c->still, c->state.early_us, f);
 }
 
 static int run_stream(struct capture *c, struct fault *f)

@@ -18,6 +18,7 @@ struct engine_state {
 	bool failed;
 	int64_t stop_us; /* of the guest's pause; 0: not seen yet */
 	int64_t resume_us;
+	int64_t early_us; /* when somebody let it go on before QEMU began; 0: nobody did */
 };
 
 struct engine;
@@ -54,10 +55,11 @@ struct engine_ops {
 struct engine {
 	const struct engine_ops *ops;
 	struct hypervisor *h;
-	bool changed;  /* settings of QEMU that reset() puts back */
-	bool unsure;   /* QEMU has to be asked how it is: events were lost */
-	bool doubtful; /* and whether it began at all */
-	bool outlasts; /* reset() waits until somebody else has ended */
+	bool changed;	  /* settings of QEMU that reset() puts back */
+	bool unsure;	  /* QEMU has to be asked how it is: events were lost */
+	bool doubtful;	  /* and whether it began at all */
+	bool outlasts;	  /* reset() waits until somebody else has ended */
+	int64_t began_us; /* since 1970: when QEMU was told to */
 	int (*last)(void *context, struct fault *f); /* the caller's; NULL: nothing */
 	void *last_context;
 };

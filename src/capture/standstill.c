@@ -38,6 +38,7 @@ static int stop(struct standstill *s, struct fault *f)
 		return r;
 	/* An order whose answer is lost may have been carried out. */
 	s->stopped = true;
+	s->sent_us = now_us();
 	return hypervisor_execute(s->h, "stop", NULL, NULL, f);
 }
 
@@ -117,6 +118,16 @@ void standstill_clear(struct standstill *s)
 	disk_list_clear(&s->disks);
 }
 
+int standstill_check(const struct standstill *s, int64_t early_us, struct fault *f)
+{
+	if (!s->taken || early_us < s->sent_us || !early_us)
+		return 0;
+	return fault_set(f, -EPERM,
+			 "somebody let the guest go on while it stood still for its disks (virsh "
+			 "resume, or a save that was refused): they do not match its memory, the "
+			 "checkpoint was dropped");
+}
+
 static int64_t between(int64_t from, int64_t to)
 {
 	return from && to > from ? to - from : 0;
@@ -137,6 +148,7 @@ struct pause_parts standstill_parts(const struct standstill *s, int64_t stop_us,
 	p.disks_us = between(s->stopped_us, s->disks_us);
 	p.devices_us = between(s->disks_us, protected_us);
 	p.resume_us = between(cont_us, resume_us);
-	p.own_us = (resume_us - stop_us - p.stop_us - p.disks_us - p.devices_us - p.resume_us);
+	p.own_us =
+		between(p.stop_us + p.disks_us + p.devices_us + p.resume_us, resume_us - stop_us);
 	return p;
 }

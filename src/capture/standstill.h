@@ -29,6 +29,7 @@ struct standstill {
 
 	/* Since 1970, each when QEMU had answered; 0: not yet. */
 	int64_t stopped_us, disks_us;
+	int64_t sent_us; /* when stop was sent */
 	int64_t cont_us; /* when cont was sent */
 };
 
@@ -51,6 +52,12 @@ void standstill_is_over(struct standstill *s);
 void standstill_undo(struct standstill *s);
 /* From here on standstill_undo() removes nothing. */
 void standstill_keep(struct standstill *s);
+
+/*
+ * Whether the guest stood still from before the first snapshot on: `early_us` is when somebody let
+ * it go on, before its memory was protected (0: nobody did). -EPERM: it did not.
+ */
+int standstill_check(const struct standstill *s, int64_t early_us, struct fault *f);
 
 /* What the pause between QEMU's events was made of. */
 struct pause_parts standstill_parts(const struct standstill *s, int64_t stop_us, int64_t first_us,

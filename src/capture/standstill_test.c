@@ -179,7 +179,21 @@ START_TEST(its_parts_are_the_whole_pause)
 }
 END_TEST
 
-UNIT_MAIN("standstill", is_guarded_from_before_it_stops_until_it_runs,
+START_TEST(finds_that_somebody_let_it_go_on)
+{
+	struct standstill s = begin(NULL, 0);
+
+	ck_assert_int_eq(standstill_begin(&s, &fault), 0);
+	s.sent_us = 1000;
+	ck_assert_int_eq(standstill_check(&s, 0, &fault), 0);
+	ck_assert_int_eq(standstill_check(&s, 999, &fault), 0); /* before it was stopped */
+	ck_assert_int_eq(standstill_check(&s, 1001, &fault), -EPERM);
+	standstill_clear(&s);
+}
+END_TEST
+
+UNIT_MAIN("standstill", finds_that_somebody_let_it_go_on,
+	  is_guarded_from_before_it_stops_until_it_runs,
 	  is_not_told_to_go_on_where_it_runs_by_itself, goes_on_at_once_where_a_snapshot_fails,
 	  goes_on_where_it_may_have_been_stopped, is_not_stopped_without_a_guard,
 	  stays_guarded_where_it_cannot_be_told, one_that_its_user_paused_is_left_paused,
