@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "disks/rbd_fenced.h"
 #include "disks/rbd_job.h"
 #include "vmguard/clock.h"
 
@@ -20,7 +21,8 @@ static const char mark[] = "vmguard.clone";
 
 /* ---- who has it open --------------------------------------------------------------------- */
 
-/* Who opens it to read alone does not watch it. `who`: one of them, "" where there is none. */
+/* Who opens it to read alone does not watch it. `who`: one that can write, "" where there is none.
+ */
 static int find_watcher(struct rbd_job *j, char who[64])
 {
 	rbd_image_watcher_t watchers[WATCHERS];
@@ -32,8 +34,9 @@ static int find_watcher(struct rbd_job *j, char who[64])
 		snprintf(who, 64, "more than %d clients", WATCHERS);
 	if (r < 0)
 		return r == -ERANGE ? 0 : rbd_job_fault(j, r, "ask who has open");
-	if (count)
-		snprintf(who, 64, "%s", watchers[0].addr);
+	for (size_t i = 0; i < count && !who[0]; i++)
+		if (!rbd_is_fenced(j, watchers[i].addr))
+			snprintf(who, 64, "%s", watchers[i].addr);
 	rbd_watchers_list_cleanup(watchers, count);
 	return 0;
 }

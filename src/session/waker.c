@@ -100,11 +100,12 @@ static enum answer tell(const char *command, const char *arguments)
  */
 static int wake_by_qmp(void)
 {
+	static const char capability_off[] =
+		"\"capabilities\": [{\"capability\": \"background-snapshot\", \"state\": false}]";
+
 	if (!tell("query-status", "") || tell("cont", "") != ANSWER_DONE)
 		return EXIT_FAILURE;
-	if (tell("migrate-set-capabilities",
-		 "\"capabilities\": [{\"capability\": "
-		 "\"background-snapshot\", \"state\": false}]") == ANSWER_DONE)
+	if (tell("migrate-set-capabilities", capability_off) == ANSWER_DONE)
 		tell("migrate-set-parameters", "\"tls-creds\": \"\"");
 	return EXIT_SUCCESS;
 }
