@@ -66,7 +66,7 @@ host_virsh a create "$STORY/web.xml"
 domain_adopt a web
 wait_until 60 counter_reached web 2
 host_virsh a save web "$STORY/saved"
-rm "$STORY/web.serial"
+rm "$STORY/web."{serial,connect} # one that libvirt does not know
 guest_start web "${machine[@]}"
 wait_until 60 counter_reached web 2
 snapshot web "$store"
