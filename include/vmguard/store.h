@@ -53,6 +53,12 @@ struct store_write {
 	struct store_write *next;			 /* the store's, while under way */
 };
 
+/* A small text that hosts agree about, beside the images. Not encrypted, whatever the store is. */
+enum {
+	STORE_KIND_BYTES = 16,		/* of its kind, with NUL: "policy", [a-z]+ */
+	STORE_TEXT_BYTES_MAX = 1 << 16, /* without NUL; none is empty */
+};
+
 enum store_mode {
 	STORE_READ,  /* one commit, or only the list of them; many at once */
 	STORE_WRITE, /* the head; one writer at a time, the image is made if it is not there */
@@ -167,6 +173,18 @@ struct store_ops {
 	 * is protected or held.
 	 */
 	int (*image_remove)(struct store *s, const char *guest, struct fault *f);
+
+	/* Calls `each` for the texts of a kind, in no order, until it fails. */
+	int (*texts)(struct store *s, const char *kind,
+		     int (*each)(void *context, const char *guest, const char *text), void *context,
+		     struct fault *f);
+	/*
+	 * Compare and swap, durable when it returns 0: from `old` (NULL: there is none) to `text`
+	 * (NULL: it is removed). -ESTALE: it is not `old`, and nothing was changed. After
+	 * -ETIMEDOUT nobody knows.
+	 */
+	int (*text_swap)(struct store *s, const char *kind, const char *guest, const char *old,
+			 const char *text, struct fault *f);
 };
 
 /* A key in memory that is locked and left out of core dumps. */
@@ -226,6 +244,10 @@ int checkpoint_held_fault(struct checkpoint_id id, const char *guest, const stru
 
 void store_image_close(struct store_image *image); /* accepts NULL */
 SCOPE_CLOSER(store_image_close, struct store_image)
+
+/* For backends: says what went wrong with a text. Returns `code`. */
+int store_text_fault(const struct store *s, const char *kind, const char *guest, int code,
+		     struct fault *f);
 
 /* Describes a write's failure: the segment, why, and what to do. Returns `code`. */
 int store_write_fault(const struct store_image *image, uint64_t segment, int code, struct fault *f);
@@ -325,3 +347,20 @@ static inline int store_image_remove(struct store *s, const char *guest, struct 
 {
 	return s->ops->image_remove(s, guest, f);
 }
+
+static inline int store_texts(struct store *s, const char *kind,
+			      int (*each)(void *context, const char *guest, const char *text),
+			      void *context, struct fault *f)
+{
+	return s->ops->texts(s, kind, each, context, f);
+}
+
+static inline int store_text_swap(struct store *s, const char *kind, const char *guest,
+				  const char *old, const char *text, struct fault *f)
+{
+	return s->ops->text_swap(s, kind, guest, old, text, f);
+}
+
+/* That of one guest, freed by the caller; NULL: there is none. */
+int store_text_read(struct store *s, const char *kind, const char *guest, char **text,
+		    struct fault *f);

@@ -8,6 +8,7 @@
 
 #include "contract_calls.h"
 #include "contract_operator.h"
+#include "contract_text.h"
 
 START_TEST(shows_a_commit_only_when_it_is_made)
 {
@@ -273,4 +274,4 @@ END_TEST
 		refuses_a_commit_that_does_not_follow, refuses_a_second_writer,                   \
 		takes_many_writes_at_once, waits_for_writes_under_way_when_it_closes,             \
 		lists_and_removes_images, says_what_is_not_there, fails_to_read_beyond_the_image, \
-		CONTRACT_OPERATOR_CASES
+		CONTRACT_OPERATOR_CASES, CONTRACT_TEXT_CASES

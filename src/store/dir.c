@@ -115,4 +115,6 @@ const struct store_ops store_dir_ops = {
 	.hold = dir_hold,
 	.holders = dir_holders,
 	.image_remove = dir_image_remove,
+	.texts = dir_texts,
+	.text_swap = dir_text_swap,
 };

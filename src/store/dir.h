@@ -14,7 +14,7 @@
  *	dir.c         the store, ops table        dir_write.c    write, discard, flush
  *	dir_image.c   open, close, read           dir_commit.c   commit, remove, sweep
  *	dir_lock.c    who writes, who reads       dir_protect.c  protected commits
- *	dir_hold.c    who goes on from a commit
+ *	dir_hold.c    who goes on from a commit   dir_text.c  texts beside the images
  *
  * A filesystem that does not answer (NFS, hard mount) blocks its callers: a time limit
  * is a mount option there (soft, timeo).
@@ -102,3 +102,10 @@ int dir_holders(struct store_image *image, struct checkpoint_id id, struct holde
 /* -EBUSY where one of them is protected or held; drops holds of the dead. As above. */
 int dir_check_removable(int folder, const char *guest, const struct checkpoint_id *ids,
 			size_t count, struct fault *f);
+
+/* dir_text.c */
+int dir_texts(struct store *s, const char *kind,
+	      int (*each)(void *context, const char *guest, const char *text), void *context,
+	      struct fault *f);
+int dir_text_swap(struct store *s, const char *kind, const char *guest, const char *old,
+		  const char *text, struct fault *f);

@@ -244,4 +244,6 @@ const struct store_ops store_rbd_ops = {
 	.hold = rbd_store_hold,
 	.holders = rbd_store_holders,
 	.image_remove = rbd_store_image_remove,
+	.texts = rbd_store_texts,
+	.text_swap = rbd_store_text_swap,
 };

@@ -19,6 +19,7 @@
  *	rbd_free.c       how much room there is   rbd_room.c     whether there is any
  *	rbd_location.c   URIs                     rbd_fault.c    what an error means
  *	rbd_hold.c       who goes on from a commit
+ *	rbd_text.c       texts beside the images
  *
  * A commit that is removed while it is read takes the data away under its reader: reads
  * then fail or return other data. Who must not lose it holds it.
@@ -171,3 +172,10 @@ int rbd_store_commit(struct store_image *image, struct checkpoint_id id, struct 
 int rbd_store_remove(struct store_image *image, struct checkpoint_id id, struct fault *f);
 /* Within a call: removes all snapshots, or only what failed commits left. */
 int rbd_remove_snapshots(struct rbd_call *c, rbd_image_t image, bool all);
+
+/* rbd_text.c */
+int rbd_store_texts(struct store *s, const char *kind,
+		    int (*each)(void *context, const char *guest, const char *text), void *context,
+		    struct fault *f);
+int rbd_store_text_swap(struct store *s, const char *kind, const char *guest, const char *old,
+			const char *text, struct fault *f);

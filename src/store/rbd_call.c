@@ -110,6 +110,13 @@ void rbd_handle_unref_soon(struct rbd_handle *handle)
 		deadline_detach(run_handle_free, handle);
 }
 
+void rbd_texts_free(struct rbd_text *texts, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(texts[i].text);
+	free(texts);
+}
+
 /* Frees a call and what it found out for nobody. */
 static void running_free(struct deadline_call *base, bool unwanted)
 {
@@ -119,9 +126,12 @@ static void running_free(struct deadline_call *base, bool unwanted)
 		free(c->ids);
 		free(c->holders);
 		free(c->names);
+		rbd_texts_free(c->texts, c->texts ? c->found : 0);
 		if (c->opened)
 			rbd_handle_unref(c->opened);
 	}
+	free(c->old_text);
+	free(c->new_text);
 	if (c->handle)
 		rbd_handle_unref(c->handle);
 	if (c->cluster)
@@ -172,6 +182,10 @@ int rbd_call(struct rbd_call *c, struct fault *f)
 {
 	struct rbd_running *running = running_new(c);
 
+	if (!running) {
+		free(c->old_text);
+		free(c->new_text);
+	}
 	if (!running)
 		return fault_errno(f, -ENOMEM, "call librbd");
 	int r = deadline_run(&running->base, rbd_limit_ms(c->timeout_seconds));

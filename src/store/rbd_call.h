@@ -71,6 +71,11 @@ struct rbd_handle {
 	bool lost; /* a call or a write was late, or a commit failed: only close helps */
 };
 
+struct rbd_text {
+	char guest[STORE_NAME_BYTES];
+	char *text;
+};
+
 /* One call: what it does, its arguments, its results. Copied, so it points to nothing else. */
 struct rbd_call {
 	int (*run)(struct rbd_call *c); /* fills `fault` when it fails */
@@ -86,6 +91,8 @@ struct rbd_call {
 	uint64_t first, count;
 	struct holder holder;
 	bool encrypted;
+	char guest[STORE_NAME_BYTES];
+	char *old_text, *new_text; /* the call's, which frees them */
 
 	/* Results; the caller owns them. */
 	struct fault fault;
@@ -93,6 +100,7 @@ struct rbd_call {
 	struct checkpoint_id *ids;
 	struct holder *holders;
 	char (*names)[STORE_NAME_BYTES];
+	struct rbd_text *texts;
 	size_t found;
 
 	struct rbd_running *running;
@@ -103,6 +111,8 @@ int64_t rbd_limit_ms(int timeout_seconds);
 
 /* Runs it and waits. -ETIMEDOUT: it is late, and goes on without its caller. */
 int rbd_call(struct rbd_call *c, struct fault *f);
+
+void rbd_texts_free(struct rbd_text *texts, size_t count);
 
 /* For `run`: moves the deadline to `ms` from now. */
 void rbd_call_extend(struct rbd_call *c, int64_t ms);

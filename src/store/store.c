@@ -153,3 +153,40 @@ int checkpoint_held_fault(struct checkpoint_id id, const char *guest, const stru
 			 " allows it",
 			 id.number, guest, who, guest, id.number);
 }
+
+/* ---- texts ------------------------------------------------------------------------------- */
+
+int store_text_fault(const struct store *s, const char *kind, const char *guest, int code,
+		     struct fault *f)
+{
+	if (code == -ESTALE)
+		return fault_set(f, code,
+				 "the %s of %s has been changed by somebody else meanwhile", kind,
+				 guest);
+	return fault_errno(f, code, "change the %s of %s in %s", kind, guest, s->uri);
+}
+
+struct text_wanted {
+	const char *guest;
+	char *text;
+};
+
+static int pick(void *wanted, const char *guest, const char *text)
+{
+	struct text_wanted *w = wanted;
+
+	if (strcmp(guest, w->guest) != 0)
+		return 0;
+	w->text = strdup(text);
+	return w->text ? 0 : -ENOMEM;
+}
+
+int store_text_read(struct store *s, const char *kind, const char *guest, char **text,
+		    struct fault *f)
+{
+	struct text_wanted w = {.guest = guest};
+	int r = store_texts(s, kind, pick, &w, f);
+
+	*text = w.text;
+	return r;
+}
