@@ -12,6 +12,7 @@
 #include "vmguard/monitor.h"
 #include "vmguard/retention.h"
 #include "vmguard/store.h"
+#include "vmguard/values.h"
 
 enum exit_code {
 	EXIT_DONE = 0,
@@ -121,17 +122,7 @@ int arguments_open_monitor(const struct arguments *a, struct hypervisor **h, str
 /* Opens --store, with --key-file where it is given. */
 int arguments_open_store(const struct arguments *a, struct store **s, struct fault *f);
 
-/* ---- values.c ------------------------------------------------------------------------- */
-
-enum {
-	DURATION_MAX_MS = 1000000000, /* 11 days */
-	COUNT_MAX = 1000000,
-};
-
-/* false: not of that form, or too large. */
-bool parse_size(const char *text, uint64_t *bytes); /* "512M", "2G", bytes without a letter */
-bool parse_duration(const char *text, int64_t *ms); /* "500ms", "10s", "5m", "1h"; not 0 */
-bool parse_count(const char *text, uint64_t *count);
+/* ---- target.c ------------------------------------------------------------------------- */
 
 /* A guest and maybe a checkpoint of it: NAME or NAME@N. */
 struct target {

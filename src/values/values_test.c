@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <errno.h>
-#include <string.h>
+#include "vmguard/values.h"
 
 #include "unit.h"
-#include "verb.h"
 
 START_TEST(sizes_have_letters)
 {
@@ -75,35 +73,25 @@ START_TEST(counts_are_plain_numbers)
 }
 END_TEST
 
-START_TEST(a_target_is_a_guest_and_maybe_a_checkpoint)
+START_TEST(what_is_formatted_parses_to_the_same)
 {
-	struct target t;
-	struct fault f;
+	static const char *const durations[] = {"1ms", "500ms", "10s", "90s", "5m", "36h"};
+	static const char *const sizes[] = {"0", "1", "4097", "1K", "1536M", "3G", "2T"};
+	char text[VALUE_BYTES];
+	uint64_t bytes;
+	int64_t ms;
 
-	ck_assert_int_eq(parse_target("web1", &t, &f), 0);
-	ck_assert_str_eq(t.guest, "web1");
-	ck_assert_uint_eq(t.number, 0);
-	ck_assert_int_eq(parse_target("web1@17", &t, &f), 0);
-	ck_assert_uint_eq(t.number, 17);
-	ck_assert_int_eq(parse_checkpoint("web1@17", &t, &f), 0);
-}
-END_TEST
-
-START_TEST(what_is_no_target_is_refused)
-{
-	static const char *const wrong[] = {"",	      "@1",    "../web",
-					    "web@",   "web@0", "web@-1",
-					    "web@1x", "web@x", "web@99999999999999999999"};
-	struct target t;
-	struct fault f;
-
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		ck_assert_msg(parse_target(wrong[i], &t, &f) == -EINVAL, "%s", wrong[i]);
-	ck_assert_int_eq(parse_checkpoint("web", &t, &f), -EINVAL);
-	ck_assert_ptr_nonnull(strstr(f.text, "web@3"));
+	for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
+		ck_assert(parse_duration(durations[i], &ms));
+		ck_assert_str_eq(value_of_duration(ms, text), durations[i]);
+	}
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		ck_assert(parse_size(sizes[i], &bytes));
+		ck_assert_str_eq(value_of_size(bytes, text), sizes[i]);
+	}
 }
 END_TEST
 
 UNIT_MAIN("values", sizes_have_letters, what_is_no_size_is_refused, durations_have_units,
 	  what_is_no_duration_is_refused, counts_are_plain_numbers,
-	  a_target_is_a_guest_and_maybe_a_checkpoint, what_is_no_target_is_refused)
+	  what_is_formatted_parses_to_the_same)
