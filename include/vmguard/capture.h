@@ -49,7 +49,9 @@ struct capture_options {
 	void *guard_context;
 	void (*progress)(void *context, const struct capture_progress *p); /* may be NULL */
 	void *progress_context;
-	/* Set by a signal handler: drop this checkpoint, end when QEMU has completed. May be NULL.
+	/*
+	 * Set by a signal handler, or atomically by another thread: drop this checkpoint, end when
+	 * QEMU has completed. May be NULL.
 	 */
 	const volatile int *stop;
 };

@@ -87,7 +87,7 @@ static void see_vcpus(struct capture *c)
 /* Events, progress, a wish to stop; POLL_MS or less. */
 static void turn(struct capture *c)
 {
-	if (c->options->stop && *c->options->stop)
+	if (c->options->stop && __atomic_load_n(c->options->stop, __ATOMIC_RELAXED))
 		reader_abandon(c->reader);
 	report_progress(c);
 	see_vcpus(c);
@@ -167,7 +167,7 @@ static void release_guest(struct capture *c)
 static int judge(struct capture *c, struct fault *f)
 {
 	struct fault read_fault;
-	int stopped = c->options->stop && *c->options->stop;
+	int stopped = c->options->stop && __atomic_load_n(c->options->stop, __ATOMIC_RELAXED);
 	int read = reader_finish(c->reader, &read_fault);
 	int written = spool_drain(c->spool, f);
 
