@@ -355,12 +355,9 @@ static inline int store_texts(struct store *s, const char *kind,
 	return s->ops->texts(s, kind, each, context, f);
 }
 
-static inline int store_text_swap(struct store *s, const char *kind, const char *guest,
-				  const char *old, const char *text, struct fault *f)
-{
-	return s->ops->text_swap(s, kind, guest, old, text, f);
-}
-
+/* As the slot. -EINVAL: no name of a guest, or a text that is empty or too long. */
+int store_text_swap(struct store *s, const char *kind, const char *guest, const char *old,
+		    const char *text, struct fault *f);
 /* That of one guest, freed by the caller; NULL: there is none. */
 int store_text_read(struct store *s, const char *kind, const char *guest, char **text,
 		    struct fault *f);

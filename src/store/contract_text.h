@@ -29,11 +29,16 @@ static int forget_text(void *store, const char *guest, const char *text)
 	return store_text_swap(store, "test", guest, text, NULL, &fault);
 }
 
+static inline void forget_texts(struct store *s)
+{
+	ck_assert_msg(store_texts(s, "test", forget_text, s, &fault) == 0, "%s", fault.text);
+}
+
 static inline struct store *store_without_texts(void)
 {
 	struct store *s = contract_store();
 
-	ck_assert_msg(store_texts(s, "test", forget_text, s, &fault) == 0, "%s", fault.text);
+	forget_texts(s);
 	return s;
 }
 
@@ -56,6 +61,25 @@ START_TEST(swaps_a_text_only_for_the_one_it_should_be)
 	ck_assert_int_eq(store_text_swap(s, "test", "web", "one", NULL, &fault), -ESTALE);
 	ck_assert_int_eq(store_text_swap(s, "test", "web", "two", NULL, &fault), 0);
 	text_must_be(s, "web", NULL);
+}
+END_TEST
+
+START_TEST(takes_the_longest_text_and_none_that_is_longer)
+{
+	auto_of(store_close) struct store *s = store_without_texts();
+	auto_free char *longest = calloc(1, STORE_TEXT_BYTES_MAX + 2);
+
+	memset(longest, 'x', STORE_TEXT_BYTES_MAX);
+	ck_assert_msg(store_text_swap(s, "test", "web", NULL, longest, &fault) == 0, "%s",
+		      fault.text);
+	text_must_be(s, "web", longest);
+	longest[STORE_TEXT_BYTES_MAX] = 'x';
+	ck_assert_int_eq(store_text_swap(s, "test", "db", NULL, longest, &fault), -EINVAL);
+	ck_assert_int_eq(store_text_swap(s, "test", "db", NULL, "", &fault), -EINVAL);
+	ck_assert_int_eq(store_text_swap(s, "test", "../db", NULL, "one", &fault), -EINVAL);
+	ck_assert_int_eq(store_text_swap(s, "test", ".lock", NULL, "one", &fault), -EINVAL);
+	text_must_be(s, "db", NULL);
+	forget_texts(s);
 }
 END_TEST
 
@@ -82,8 +106,7 @@ START_TEST(lists_many_texts_and_no_other_kind)
 	ck_assert_int_eq(count, TEXT_GUESTS);
 	ck_assert_int_eq(store_texts(s, "other", count_text, &count, &fault), 0);
 	ck_assert_int_eq(count, TEXT_GUESTS);
-	store_close(give(s));
-	s = store_without_texts();
+	forget_texts(s);
 }
 END_TEST
 
@@ -123,11 +146,11 @@ START_TEST(lets_one_win_of_those_who_swap_at_once)
 	}
 	snprintf(expected, sizeof(expected), "%d", TEXT_THREADS * TEXT_ROUNDS);
 	text_must_be(s, "counter", expected);
-	store_close(give(s));
-	s = store_without_texts();
+	forget_texts(s);
 }
 END_TEST
 
-#define CONTRACT_TEXT_CASES                                                             \
-	swaps_a_text_only_for_the_one_it_should_be, lists_many_texts_and_no_other_kind, \
-		lets_one_win_of_those_who_swap_at_once
+#define CONTRACT_TEXT_CASES                                     \
+	swaps_a_text_only_for_the_one_it_should_be,             \
+		takes_the_longest_text_and_none_that_is_longer, \
+		lists_many_texts_and_no_other_kind, lets_one_win_of_those_who_swap_at_once

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Texts of the directory backend: PATH/.texts-KIND/GUEST, a file each, which is replaced as a
- *whole. One lock a kind, which ends with its process:
+ * whole. One lock a kind, which ends with its process:
  *
  *	swap   lock -> is it the old one? -> ".new", fsync -> rename -> fsync folder
  */
@@ -17,6 +17,7 @@
 #define LOCK_FILE ".lock"
 #define NEW_FILE ".new"
 
+/* Who makes it makes it durable too, also where somebody else was faster. */
 static int open_folder(struct store *s, const char *kind, bool make)
 {
 	int store = ((struct dir_store *)s)->fd;
@@ -24,6 +25,8 @@ static int open_folder(struct store *s, const char *kind, bool make)
 
 	snprintf(name, sizeof(name), ".texts-%s", kind);
 	if (make && mkdirat(store, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (make && fsync(store) < 0)
 		return -errno;
 	int fd = openat(store, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;

@@ -166,6 +166,20 @@ int store_text_fault(const struct store *s, const char *kind, const char *guest,
 	return fault_errno(f, code, "change the %s of %s in %s", kind, guest, s->uri);
 }
 
+int store_text_swap(struct store *s, const char *kind, const char *guest, const char *old,
+		    const char *text, struct fault *f)
+{
+	size_t bytes = text ? strlen(text) : 1;
+	int r = store_check_name(guest, f);
+
+	if (r < 0)
+		return r;
+	if (!bytes || bytes > STORE_TEXT_BYTES_MAX)
+		return fault_set(f, -EINVAL, "the %s of %s has %zu bytes: it may have 1 to %d",
+				 kind, guest, bytes, STORE_TEXT_BYTES_MAX);
+	return s->ops->text_swap(s, kind, guest, old, text, f);
+}
+
 struct text_wanted {
 	const char *guest;
 	char *text;
@@ -187,6 +201,8 @@ int store_text_read(struct store *s, const char *kind, const char *guest, char *
 	struct text_wanted w = {.guest = guest};
 	int r = store_texts(s, kind, pick, &w, f);
 
+	if (r < 0)
+		free(give(w.text));
 	*text = w.text;
 	return r;
 }
