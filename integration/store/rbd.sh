@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A real Ceph cluster as the store: the contract of store.h, then a Linux guest that writes at
-# full rate, captured several times and continued from the newest and from an older checkpoint;
-# the death of vmguard, of QEMU, of an OSD and of the whole cluster in the middle.
+# A real Ceph cluster as the store: the contract of store.h, policies, then a Linux guest that
+# writes at full rate, captured several times and continued from the newest and from an older
+# checkpoint; the death of vmguard, of QEMU, of an OSD and of the whole cluster in the middle.
 # shellcheck source-path=SCRIPTDIR source=../lib/story.sh
 . "$(dirname "$0")/../lib/story.sh"
 # shellcheck source-path=SCRIPTDIR source=../lib/vmguard.sh
@@ -16,6 +16,7 @@ KIND=linux
 step "the contract"
 ceph_up 1
 VMGUARD_TEST_STORE=$(ceph_uri) "$BUILD/src/store-contract"
+VMGUARD_TEST_STORE=$(ceph_uri) "$BUILD/src/test-policy-saved"
 for image in $(rbd ls); do
 	"$VMGUARD" delete --store "$(ceph_uri)" "$image"
 done
