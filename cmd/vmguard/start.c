@@ -62,7 +62,7 @@ int start_decide(const struct start *s, const char *config_file, const char *pro
 
 	if (!is_protected(s, protected_folder))
 		return 0;
-	if (config_read(config_file, &c, &wrong) < 0)
+	if (config_read(config_file, NULL, &c, &wrong) < 0)
 		*f = wrong;
 	else if (c.hook_when_down == HOOK_ALLOW)
 		return 0;
