@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "keys.h"
+#include "config/keys.h"
 #include "unit.h"
 #include "vmguard/scope.h"
 
