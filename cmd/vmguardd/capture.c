@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One capture of a guest, in a worker, with what is kept open between captures. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest.h"
+
+struct capture_job {
+	struct job base;
+	struct guest *guest; /* the loop's: only done() looks at it */
+	struct kept *kept;
+	struct capture_result result;
+	uint64_t pruned;
+	struct fault fault, prune_fault; /* code 0: none */
+};
+
+/* ---- what is kept open -------------------------------------------------------------------- */
+
+static void tell_nobody(void *unused, const struct fault *f)
+{
+	(void)unused;
+	(void)f;
+}
+
+static struct session_terms terms_of(const struct kept *k)
+{
+	const struct policy *p = &k->policy;
+
+	return (struct session_terms){
+		.monitor = {.qmp = p->qmp[0] ? p->qmp : NULL,
+			    .domain = p->domain[0] ? p->domain : NULL,
+			    .connect = p->connect[0] ? p->connect : NULL},
+		.store = k->store,
+		.guest = k->guest,
+		.key_file = p->key_file[0] ? p->key_file : NULL,
+		.encrypt_new = p->key_file[0],
+		.keep = p->keep,
+		.capture = {.spool_bytes = p->spool_bytes,
+			    .max_rate = p->max_rate,
+			    .without_disks = p->without_disks},
+		.tell = tell_nobody,
+	};
+}
+
+struct kept *kept_new(const struct guest *g)
+{
+	struct kept *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->policy = g->policy;
+	snprintf(k->guest, sizeof(k->guest), "%s", g->name);
+	snprintf(k->store, sizeof(k->store), "%s", g->daemon->config.store);
+	const struct session_terms terms = terms_of(k);
+	session_init(&k->session, &terms);
+	return k;
+}
+
+void kept_free(struct kept *k)
+{
+	if (!k)
+		return;
+	session_close(&k->session);
+	free(k);
+}
+
+/* ---- the job ------------------------------------------------------------------------------ */
+
+static int run(struct job *base)
+{
+	struct capture_job *c = (struct capture_job *)base;
+	struct session *s = &c->kept->session;
+
+	s->terms.capture.stop = &base->stop;
+	int r = session_open(s, &c->fault);
+	if (!r)
+		r = session_capture(s, &c->result, &c->fault);
+	if (!r && session_prune(s, &c->pruned, &c->prune_fault) < 0)
+		return 0;
+	if (r < 0 && (r != -EPERM || !s->image))
+		session_close(s); /* the next one connects anew */
+	return r;
+}
+
+static void leave(struct job *base)
+{
+	struct capture_job *c = (struct capture_job *)base;
+
+	kept_free(c->kept);
+	free(c);
+}
+
+static void tell_failure(struct guest *g, const struct capture_job *c)
+{
+	bool refused = c->base.result == -EPERM;
+	const struct guard_news news = {
+		.event = refused ? GUARD_CAPTURE_REFUSED : GUARD_CAPTURE_FAILED,
+		.why = c->fault.text,
+	};
+
+	guard_tell(&g->guard, &news, daemon_now_ms());
+}
+
+static void tell_checkpoint(struct guest *g, const struct capture_job *c)
+{
+	const struct guard_news news = {.event = GUARD_CAPTURED, .checkpoint = c->result.id.number};
+
+	g->last = c->result;
+	guard_tell(&g->guard, &news, daemon_now_ms());
+}
+
+/* What is open of a guest that is gone, or has another policy now, is closed. */
+static bool is_of_use(const struct guest *g, const struct kept *k)
+{
+	bool runs = g->guard.state == GUARD_WATCHING || g->guard.state == GUARD_REFUSED ||
+		    g->guard.state == GUARD_FAILING || g->guard.state == GUARD_WAITING;
+
+	return runs && k->policy.generation == g->policy.generation;
+}
+
+static void done(struct job *base)
+{
+	struct capture_job *c = (struct capture_job *)base;
+	struct guest *g = c->guest;
+	struct daemon *d = g->daemon;
+	struct kept *kept = c->kept;
+
+	g->capture = NULL;
+	g->kept = kept;
+	if (base->result == 0)
+		tell_checkpoint(g, c);
+	else
+		tell_failure(g, c);
+	free(c);
+	if (!is_of_use(g, kept))
+		capture_forget(g);
+	daemon_step(d);
+}
+
+int capture_begin(struct guest *g, struct fault *f)
+{
+	struct capture_job *c = calloc(1, sizeof(*c));
+
+	if (c && !g->kept)
+		g->kept = kept_new(g);
+	if (!c || !g->kept) {
+		free(c);
+		return fault_errno(f, -ENOMEM, "capture %s", g->name);
+	}
+	*c = (struct capture_job){
+		.base = {.run = run, .done = done, .leave = leave}, .guest = g, .kept = g->kept};
+	int r = jobs_add(g->daemon->captures, &c->base, f);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	g->kept = NULL;
+	g->capture = &c->base;
+	return 0;
+}
+
+void capture_stop(struct guest *g)
+{
+	if (g->capture)
+		jobs_cancel(g->daemon->captures, g->capture);
+}
+
+/* ---- closing ------------------------------------------------------------------------------ */
+
+struct closing {
+	struct job base;
+	struct kept *kept;
+};
+
+static int run_closing(struct job *base)
+{
+	kept_free(((struct closing *)base)->kept);
+	return 0;
+}
+
+static void free_closing(struct job *base)
+{
+	free(base);
+}
+
+void capture_forget(struct guest *g)
+{
+	struct closing *c = g->kept ? calloc(1, sizeof(*c)) : NULL;
+	struct fault ignored;
+
+	if (!c)
+		return; /* without memory it stays open until the next capture */
+	*c = (struct closing){
+		.base = {.run = run_closing, .done = free_closing, .leave = free_closing},
+		.kept = g->kept};
+	if (jobs_add(g->daemon->others, &c->base, &ignored) < 0)
+		free(c);
+	else
+		g->kept = NULL;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which domains run, of each libvirt that a policy names, and what becomes of those of guests. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest.h"
+#include "vmguard/libvirt_watch.h"
+
+struct domain {
+	struct domain *next;
+	char uuid[LIBVIRT_UUID_BYTES], name[LIBVIRT_NAME_BYTES];
+	bool runs;
+	bool listed; /* since the connection was made */
+};
+
+struct domains {
+	struct domains *next;
+	struct daemon *daemon;
+	char uri[POLICY_PATH_BYTES]; /* "": as libvirt chooses */
+	struct libvirt_watch *watch;
+	sd_event_source *source;
+	struct domain *all;
+};
+
+static bool is_named(const struct domain *domain, const char *name)
+{
+	return !strcmp(domain->uuid, name) || !strcmp(domain->name, name);
+}
+
+/* ---- guests of a domain ------------------------------------------------------------------- */
+
+static void tell_guests(const struct domains *of, const struct domain *domain,
+			enum guard_event event, const char *how)
+{
+	const struct guard_news news = {.event = event, .why = how};
+
+	for (struct guest *g = of->daemon->guests, *next; g; g = next) {
+		next = g->next;
+		if (g->stage == GUEST_GUARDED && !strcmp(g->policy.connect, of->uri) &&
+		    is_named(domain, g->policy.domain))
+			guard_tell(&g->guard, &news, daemon_now_ms());
+	}
+}
+
+/* ---- sights ------------------------------------------------------------------------------- */
+
+static struct domain *find(struct domains *of, const struct libvirt_sight *s)
+{
+	for (struct domain *domain = of->all; domain; domain = domain->next)
+		if (!strcmp(domain->uuid, s->uuid))
+			return domain;
+	struct domain *made = calloc(1, sizeof(*made));
+	if (!made)
+		return NULL;
+	snprintf(made->uuid, sizeof(made->uuid), "%s", s->uuid);
+	made->next = of->all;
+	of->all = made;
+	return made;
+}
+
+static enum guard_event event_of(enum libvirt_sight_kind kind)
+{
+	switch (kind) {
+	case LIBVIRT_RUNS:
+		return GUARD_APPEARED;
+	case LIBVIRT_DIED:
+		return GUARD_DIED;
+	default:
+		return GUARD_SHUT_DOWN;
+	}
+}
+
+/* One that was off already when it is found so is nothing new. */
+static void see_domain(struct domains *of, const struct libvirt_sight *s)
+{
+	struct domain *domain = find(of, s);
+
+	if (!domain)
+		return;
+	bool ran = domain->runs;
+	snprintf(domain->name, sizeof(domain->name), "%s", s->name);
+	domain->runs = s->kind == LIBVIRT_RUNS;
+	domain->listed = true;
+	if (domain->runs || ran)
+		tell_guests(of, domain, event_of(s->kind),
+			    s->how[0] ? s->how : "nobody saw how it ended");
+}
+
+/* Those that were not listed are not there any more: transient ones that ended meanwhile. */
+static void end_list(struct domains *of)
+{
+	for (struct domain *domain = of->all; domain; domain = domain->next)
+		if (domain->runs && !domain->listed) {
+			domain->runs = false;
+			tell_guests(of, domain, GUARD_SHUT_DOWN, "nobody saw how it ended");
+		}
+}
+
+static void begin_away(struct domains *of, const char *how)
+{
+	struct event e;
+
+	for (struct domain *domain = of->all; domain; domain = domain->next)
+		domain->listed = false;
+	event_begin(&e, EVENT_STORE_AWAY, NULL);
+	event_say(&e, "libvirt is away: %s", how);
+	daemon_tell(of->daemon, &e);
+}
+
+static void see(struct domains *of, const struct libvirt_sight *s)
+{
+	if (s->kind == LIBVIRT_LISTED)
+		end_list(of);
+	else if (s->kind == LIBVIRT_AWAY)
+		begin_away(of, s->how);
+	else
+		see_domain(of, s);
+}
+
+static int on_sights(sd_event_source *source, int fd, uint32_t events, void *domains)
+{
+	struct domains *of = domains;
+	struct libvirt_sight *s;
+
+	(void)source;
+	(void)fd;
+	(void)events;
+	while ((s = libvirt_watch_next(of->watch))) {
+		see(of, s);
+		free(s);
+	}
+	daemon_step(of->daemon);
+	return 0;
+}
+
+/* ---- watching ----------------------------------------------------------------------------- */
+
+static struct domains *of_policy(const struct daemon *d, const struct policy *p)
+{
+	struct domains *of = d->domains;
+
+	while (of && strcmp(of->uri, p->connect) != 0)
+		of = of->next;
+	return of;
+}
+
+static void free_domains(struct domains *of)
+{
+	sd_event_source_disable_unref(of->source);
+	libvirt_watch_close(of->watch);
+	for (struct domain *domain; (domain = of->all);) {
+		of->all = domain->next;
+		free(domain);
+	}
+	free(of);
+}
+
+int domains_watch(struct daemon *d, const struct policy *p, struct fault *f)
+{
+	if (!p->domain[0] || of_policy(d, p))
+		return 0;
+	struct domains *of = calloc(1, sizeof(*of));
+	if (!of)
+		return fault_errno(f, -ENOMEM, "watch libvirt");
+	of->daemon = d;
+	snprintf(of->uri, sizeof(of->uri), "%s", p->connect);
+	int r = libvirt_watch_open(p->connect[0] ? p->connect : NULL, &of->watch, f);
+	if (!r && (r = sd_event_add_io(d->loop, &of->source, libvirt_watch_fd(of->watch), EPOLLIN,
+				       on_sights, of)) < 0)
+		fault_errno(f, r, "watch libvirt");
+	if (r < 0) {
+		free_domains(of);
+		return r;
+	}
+	of->next = d->domains;
+	d->domains = of;
+	return 0;
+}
+
+bool domains_run(const struct daemon *d, const struct policy *p)
+{
+	const struct domains *of = of_policy(d, p);
+
+	for (const struct domain *domain = of ? of->all : NULL; domain; domain = domain->next)
+		if (domain->runs && is_named(domain, p->domain))
+			return true;
+	return false;
+}
+
+void domains_free(struct daemon *d)
+{
+	for (struct domains *of; (of = d->domains);) {
+		d->domains = of->next;
+		free_domains(of);
+	}
+}

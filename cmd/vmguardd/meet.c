@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A guest is looked at once before it is guarded: a capture that was under way when an earlier
+ * daemon died is drained, so that the guest does not hang, and its last checkpoint says when the
+ * next is due. The guest comes first: that of the store may take its time.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest.h"
+#include "vmguard/clock.h"
+
+struct meeting {
+	struct job base;
+	struct guest *guest;
+	struct policy policy;
+	char name[STORE_NAME_BYTES], store[CONFIG_TEXT_BYTES];
+	struct rescue_report rescue;
+	uint64_t checkpoint; /* 0: none */
+	int64_t time_ms;     /* of it, since 1970 */
+	struct fault fault;  /* of the store; code 0: none */
+};
+
+static struct monitor_address address_of(const struct policy *p)
+{
+	return (struct monitor_address){.qmp = p->qmp[0] ? p->qmp : NULL,
+					.domain = p->domain[0] ? p->domain : NULL,
+					.connect = p->connect[0] ? p->connect : NULL};
+}
+
+static int note_newest(void *meeting, const struct listed_checkpoint *l)
+{
+	struct meeting *m = meeting;
+
+	if (l->manifest) { /* oldest first */
+		m->checkpoint = l->id.number;
+		m->time_ms = l->manifest->time_ms;
+	}
+	return 0;
+}
+
+static int find_checkpoint(struct meeting *m, struct fault *f)
+{
+	auto_of(store_close) struct store *s = NULL;
+	const char *key = m->policy.key_file[0] ? m->policy.key_file : NULL;
+	int r = store_open_with_key(m->store, key, false, &s, f);
+
+	if (!r)
+		r = checkpoint_list(s, m->name, note_newest, m, f);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int run(struct job *base)
+{
+	struct meeting *m = (struct meeting *)base;
+	const struct monitor_address at = address_of(&m->policy);
+	struct fault ignored; /* it does not run, or does not hang */
+	char state[32];
+
+	session_rescue(&at, &m->rescue, state, &ignored);
+	return find_checkpoint(m, &m->fault);
+}
+
+static void tell_rescue(struct guest *g, const struct rescue_report *r)
+{
+	struct event e;
+
+	if (!r->drained_bytes && !r->areas_released)
+		return;
+	event_begin(&e, EVENT_CAPTURE_RESCUED, g->name);
+	event_number(&e, "drained_bytes", (int64_t)r->drained_bytes);
+	event_say(&e, "a capture that an earlier daemon had begun was ended, the guest goes on");
+	daemon_tell(g->daemon, &e);
+}
+
+static void guard(struct guest *g, const struct meeting *m)
+{
+	struct daemon *d = g->daemon;
+	const struct guard_terms terms = guest_terms(&g->policy);
+	const struct guard_news runs = {.event = GUARD_APPEARED};
+	int64_t now_ms = daemon_now_ms();
+	struct fault f;
+
+	if (guard_add(d->guards, &g->guard, g->name, &terms, &d->slots, now_ms, &f) < 0) {
+		g->stage = GUEST_NEW; /* tried again with the next list */
+		return;
+	}
+	g->stage = GUEST_GUARDED;
+	if (m->checkpoint)
+		guard_found(&g->guard, m->checkpoint, now_ms - (wall_ms() - m->time_ms));
+	if (domains_run(d, &g->policy))
+		guard_tell(&g->guard, &runs, now_ms);
+}
+
+static void done(struct job *base)
+{
+	struct meeting *m = (struct meeting *)base;
+	struct guest *g = m->guest;
+	struct daemon *d = g->daemon;
+
+	g->capture = NULL;
+	tell_rescue(g, &m->rescue);
+	if (g->stage == GUEST_NEW)
+		guard(g, m);
+	free(m);
+	daemon_step(d);
+}
+
+static void leave(struct job *base)
+{
+	free(base);
+}
+
+void meet_begin(struct guest *g)
+{
+	struct meeting *m = calloc(1, sizeof(*m));
+	struct fault ignored;
+
+	if (!m)
+		return; /* with the next list */
+	*m = (struct meeting){.base = {.run = run, .done = done, .leave = leave},
+			      .guest = g,
+			      .policy = g->policy};
+	snprintf(m->name, sizeof(m->name), "%s", g->name);
+	snprintf(m->store, sizeof(m->store), "%s", g->daemon->config.store);
+	if (jobs_add(g->daemon->others, &m->base, &ignored) < 0)
+		free(m);
+	else
+		g->capture = &m->base;
+}
