@@ -20,7 +20,7 @@ release=bookworm
 
 build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 check
 	libjson-c-dev librbd-dev librados-dev libxxhash-dev libisal-dev libvirt-dev libxml2-dev
-	libinih-dev libcurl4-gnutls-dev libgnutls28-dev
+	libinih-dev libcurl4-gnutls-dev libgnutls28-dev libmicrohttpd-dev libsystemd-dev
 	qemu-system-x86 qemu-utils busybox-static cpio)
 test_packages=(clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck
 	universal-ctags mandoc qemu-block-extra seabios ipxe-qemu

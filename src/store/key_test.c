@@ -11,15 +11,6 @@
 
 #include "unit.h"
 
-/* The sanitizers' mlock() does nothing. */
-#if defined(__has_feature)
-#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#else
-#define SANITIZED false
-#endif
-
 static struct fault fault;
 static char path[64];
 
