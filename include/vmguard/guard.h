@@ -45,16 +45,17 @@ enum guard_state {
 };
 
 enum guard_event {
-	GUARD_APPEARED,	       /* its domain runs here */
-	GUARD_SHUT_DOWN,       /* by the guest, or through its agent or ACPI */
-	GUARD_DESTROYED,       /* by its user; not by a restore that cleans up: see below */
-	GUARD_SAVED,	       /* by its user: libvirt has its state */
-	GUARD_MIGRATED,	       /* it runs on another host */
-	GUARD_DIED,	       /* its QEMU crashed or was killed */
-	GUARD_CHANGED,	       /* its terms did: guard_change() tells it */
-	GUARD_REMOVED,	       /* nobody wants it protected any more */
-	GUARD_TIME,	       /* these two are guards_step()'s */
-	GUARD_SLOT,	       /* */
+	GUARD_APPEARED,	 /* its domain runs here */
+	GUARD_SHUT_DOWN, /* by the guest, or through its agent or ACPI */
+	GUARD_DESTROYED, /* by its user; not by a restore that cleans up: see below */
+	GUARD_SAVED,	 /* by its user: libvirt has its state */
+	GUARD_MIGRATED,	 /* it runs on another host */
+	GUARD_DIED,	 /* its QEMU crashed or was killed */
+	GUARD_CHANGED,	 /* its terms did: guard_change() tells it */
+	GUARD_REMOVED,	 /* nobody wants it protected any more */
+	GUARD_ASKED, /* a person wants a checkpoint now; of a guest that is down: that it goes on */
+	GUARD_TIME,  /* these two are guards_step()'s */
+	GUARD_SLOT,  /* */
 	GUARD_CAPTURED,	       /* with the checkpoint's number */
 	GUARD_CAPTURE_FAILED,  /* why */
 	GUARD_CAPTURE_REFUSED, /* why */
@@ -171,6 +172,9 @@ void guard_found(struct guard *g, uint64_t checkpoint, int64_t taken_ms);
 int guard_change(struct guard *g, const struct guard_terms *terms, int64_t now_ms, struct fault *f);
 
 void guard_tell(struct guard *g, const struct guard_news *news, int64_t now_ms);
+
+/* Whether its state has a step for GUARD_ASKED. */
+bool guard_can_be_asked(const struct guard *g);
 
 /* Tells timers that are over and gives free slots. Costs microseconds where there are none. */
 void guards_step(struct guards *guards, int64_t now_ms);

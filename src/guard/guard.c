@@ -99,6 +99,11 @@ void guard_tell(struct guard *g, const struct guard_news *news, int64_t now_ms)
 		g->guards->sink->ops->unexpected(g->guards->sink, g, news->event);
 }
 
+bool guard_can_be_asked(const struct guard *g)
+{
+	return guard_step_for(g->state, GUARD_ASKED) != NULL;
+}
+
 void guards_step(struct guards *guards, int64_t now_ms)
 {
 	struct schedule_guest *s;

@@ -307,6 +307,47 @@ START_TEST(it_is_left_down_when_restarted_too_often)
 }
 END_TEST
 
+START_TEST(who_asks_need_not_wait_for_the_timer)
+{
+	begin_watching();
+	ck_assert(guard_can_be_asked(&web));
+	TELL(GUARD_ASKED);
+	guards_step(guards, now_ms);
+	ck_assert_int_eq(web.state, GUARD_CAPTURING);
+	ck_assert(!guard_can_be_asked(&web));
+	TELL(GUARD_CAPTURE_FAILED, .why = "full");
+	ck_assert_int_eq(web.state, GUARD_FAILING);
+	TELL(GUARD_ASKED);
+	guards_step(guards, now_ms);
+	ck_assert_int_eq(web.state, GUARD_CAPTURING);
+	TELL(GUARD_CAPTURED, .checkpoint = 43);
+	ck_assert_int_eq(captures, 2);
+	end();
+}
+END_TEST
+
+START_TEST(who_asks_gets_a_guest_up_that_its_policy_leaves_down)
+{
+	struct guard_terms manual = usual;
+
+	manual.on_failure = GUARD_MANUAL;
+	begin_with(&manual);
+	TELL(GUARD_APPEARED);
+	TELL(GUARD_DIED);
+	TELL(GUARD_ASKED); /* from nothing */
+	ck_assert_int_eq(web.state, GUARD_DOWN);
+	guard_found(&web, 42, now_ms);
+	TELL(GUARD_ASKED);
+	ck_assert_int_eq(how, GUARD_RESUME);
+	TELL(GUARD_RESTORE_FAILED, .why = "full");
+	ck_assert_int_eq(web.state, GUARD_LOST);
+	wait_at_most(SECOND); /* nobody asks again: it stays with the policy */
+	ck_assert_int_eq(web.state, GUARD_DOWN);
+	ck_assert_int_eq(restores, 1);
+	end();
+}
+END_TEST
+
 START_TEST(a_guest_that_ran_in_a_failed_restore_was_restarted)
 {
 	begin_with_checkpoint();
@@ -490,6 +531,8 @@ UNIT_MAIN("guard", a_guest_that_appears_is_captured_again_and_again,
 	  a_refused_capture_is_no_failure, what_its_user_ends_is_no_outage,
 	  a_guest_whose_qemu_died_goes_on, it_goes_on_only_when_its_capture_is_over,
 	  what_happens_last_while_settling_counts, it_is_left_down_when_restarted_too_often,
+	  who_asks_need_not_wait_for_the_timer,
+	  who_asks_gets_a_guest_up_that_its_policy_leaves_down,
 	  a_guest_that_ran_in_a_failed_restore_was_restarted,
 	  a_restore_that_does_not_get_that_far_is_repeated,
 	  somebody_else_may_start_it_while_it_is_lost,

@@ -12,9 +12,9 @@ static const char *const state_names[] = {
 _Static_assert(ARRAY_LENGTH(state_names) == GUARD_STATES, "each state has a name");
 
 static const char *const event_names[] = {
-	"appeared", "shut down",      "destroyed",	 "saved",    "migrated",
-	"died",	    "changed",	      "removed",	 "time",     "slot",
-	"captured", "capture failed", "capture refused", "restored", "restore failed",
+	"appeared",	  "shut down",	     "destroyed", "saved",	    "migrated", "died",
+	"changed",	  "removed",	     "asked",	  "time",	    "slot",	"captured",
+	"capture failed", "capture refused", "restored",  "restore failed",
 };
 _Static_assert(ARRAY_LENGTH(event_names) == GUARD_EVENTS, "each event has a name");
 
@@ -51,7 +51,7 @@ static guard_step *const steps[GUARD_STATES][GUARD_EVENTS] = {
 			  [GUARD_DIED] = guard_lose,
 			  [GUARD_CHANGED] = guard_keep,
 			  [GUARD_REMOVED] = guard_leave},
-	[GUARD_WATCHING] = {WATCHED_CELLS, [GUARD_TIME] = guard_queue},
+	[GUARD_WATCHING] = {WATCHED_CELLS, [GUARD_TIME] = guard_queue, [GUARD_ASKED] = guard_hurry},
 	[GUARD_WAITING] = {WATCHED_CELLS, [GUARD_SLOT] = guard_begin_capture},
 	[GUARD_CAPTURING] = {[GUARD_APPEARED] = guard_keep,
 			     [GUARD_SHUT_DOWN] = guard_interrupt,
@@ -64,10 +64,11 @@ static guard_step *const steps[GUARD_STATES][GUARD_EVENTS] = {
 			     [GUARD_CAPTURED] = guard_take_checkpoint,
 			     [GUARD_CAPTURE_FAILED] = guard_fail,
 			     [GUARD_CAPTURE_REFUSED] = guard_refuse},
-	[GUARD_REFUSED] = {WATCHED_CELLS, [GUARD_TIME] = guard_queue},
-	[GUARD_FAILING] = {WATCHED_CELLS, [GUARD_TIME] = guard_queue},
+	[GUARD_REFUSED] = {WATCHED_CELLS, [GUARD_TIME] = guard_queue, [GUARD_ASKED] = guard_hurry},
+	[GUARD_FAILING] = {WATCHED_CELLS, [GUARD_TIME] = guard_queue, [GUARD_ASKED] = guard_hurry},
 	[GUARD_LOST] = {ENDED_CELLS, [GUARD_APPEARED] = guard_note_start,
-			[GUARD_CHANGED] = guard_reconsider, [GUARD_TIME] = guard_try_again},
+			[GUARD_CHANGED] = guard_reconsider, [GUARD_TIME] = guard_try_again,
+			[GUARD_ASKED] = guard_try_again},
 	[GUARD_CONTINUING] = {[GUARD_APPEARED] = guard_note_domain,
 			      [GUARD_SHUT_DOWN] = guard_note_domain,
 			      [GUARD_DESTROYED] = guard_note_domain,
@@ -91,8 +92,8 @@ static guard_step *const steps[GUARD_STATES][GUARD_EVENTS] = {
 			    [GUARD_CAPTURE_REFUSED] = guard_settle,
 			    [GUARD_RESTORED] = guard_settle,
 			    [GUARD_RESTORE_FAILED] = guard_settle},
-	[GUARD_DOWN] =
-		{ENDED_CELLS, [GUARD_APPEARED] = guard_appear, [GUARD_CHANGED] = guard_reconsider},
+	[GUARD_DOWN] = {ENDED_CELLS, [GUARD_APPEARED] = guard_appear,
+			[GUARD_CHANGED] = guard_reconsider, [GUARD_ASKED] = guard_raise},
 	[GUARD_STOPPED] =
 		{ENDED_CELLS, [GUARD_APPEARED] = guard_appear, [GUARD_CHANGED] = guard_keep},
 	/* GUARD_UNPROTECTED: none, it is out of the daemon's hands. */

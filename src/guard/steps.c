@@ -59,6 +59,12 @@ void guard_queue(struct guard *g, const struct guard_news *n, int64_t now_ms)
 	move(g, GUARD_WAITING, n->event, now_ms, NULL);
 }
 
+void guard_hurry(struct guard *g, const struct guard_news *n, int64_t now_ms)
+{
+	schedule_arm(schedule_of(g), &g->schedule, now_ms);
+	guard_queue(g, n, now_ms);
+}
+
 void guard_rearm(struct guard *g, const struct guard_news *n, int64_t now_ms)
 {
 	(void)n;
@@ -220,17 +226,18 @@ static void go_down(struct guard *g, enum guard_event event, int64_t now_ms, con
 }
 
 /* From GUARD_LOST. */
-static void go_on(struct guard *g, enum guard_event event, int64_t now_ms)
+static void go_on(struct guard *g, enum guard_on_failure how, enum guard_event event,
+		  int64_t now_ms)
 {
 	struct guard_sink *sink = g->guards->sink;
-	bool boots = g->terms.on_failure == GUARD_REBOOT;
+	bool boots = how == GUARD_REBOOT;
 	struct fault f = {0};
 
 	schedule_disarm(schedule_of(g), &g->schedule);
 	g->ended = GUARD_EVENTS;
 	move(g, GUARD_CONTINUING, event, now_ms, boots ? "boots" : "checkpoint %" PRIu64,
 	     g->checkpoint);
-	if (sink->ops->restore(sink, g, g->terms.on_failure, &f) < 0)
+	if (sink->ops->restore(sink, g, how, &f) < 0)
 		guard_not_continued(
 			g, &(struct guard_news){.event = GUARD_RESTORE_FAILED, .why = f.text},
 			now_ms);
@@ -248,7 +255,7 @@ void guard_lose(struct guard *g, const struct guard_news *n, int64_t now_ms)
 	}
 	set_why(g, n->why ? n->why : "its QEMU died");
 	move(g, GUARD_LOST, n->event, now_ms, "%s", g->why);
-	go_on(g, n->event, now_ms);
+	go_on(g, g->terms.on_failure, n->event, now_ms);
 }
 
 /*
@@ -264,7 +271,16 @@ void guard_try_again(struct guard *g, const struct guard_news *n, int64_t now_ms
 	else if (must_stay_down(g, now_ms, why))
 		go_down(g, n->event, now_ms, why);
 	else
-		go_on(g, n->event, now_ms);
+		go_on(g, g->terms.on_failure, n->event, now_ms);
+}
+
+/* Whatever its policy says: a person has looked at it. */
+void guard_raise(struct guard *g, const struct guard_news *n, int64_t now_ms)
+{
+	if (!g->checkpoint)
+		return; /* why it is down says that already, or is told by who asked */
+	move(g, GUARD_LOST, n->event, now_ms, "asked to go on");
+	go_on(g, GUARD_RESUME, n->event, now_ms);
 }
 
 void guard_note_start(struct guard *g, const struct guard_news *n, int64_t now_ms)
@@ -288,7 +304,7 @@ void guard_reconsider(struct guard *g, const struct guard_news *n, int64_t now_m
 		return;
 	}
 	move(g, GUARD_LOST, n->event, now_ms, "its policy allows it now");
-	go_on(g, n->event, now_ms);
+	go_on(g, g->terms.on_failure, n->event, now_ms);
 }
 
 void guard_note_domain(struct guard *g, const struct guard_news *n, int64_t now_ms)
