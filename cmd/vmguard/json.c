@@ -1,24 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What machines read: one object or array a line. */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "verb.h"
-
-void json_add_text(struct json_object *o, const char *key, const char *text)
-{
-	json_object_object_add(o, key, json_object_new_string(text));
-}
-
-void json_add_number(struct json_object *o, const char *key, uint64_t number)
-{
-	json_object_object_add(o, key, json_object_new_uint64(number));
-}
-
-void json_add_bool(struct json_object *o, const char *key, bool value)
-{
-	json_object_object_add(o, key, json_object_new_boolean(value));
-}
 
 void json_add_holders(struct json_object *o, const char *key, const struct holder *holders,
 		      size_t count)
@@ -34,14 +18,6 @@ void json_add_holders(struct json_object *o, const char *key, const struct holde
 		json_object_array_add(all, one);
 	}
 	json_object_object_add(o, key, all);
-}
-
-void json_add_ms(struct json_object *o, const char *key, int64_t us)
-{
-	char digits[32];
-
-	snprintf(digits, sizeof(digits), "%" PRId64 ".%03d", us / 1000, (int)(us % 1000));
-	json_object_object_add(o, key, json_object_new_double_s(us / 1e3, digits));
 }
 
 void json_print(struct json_object *o)

@@ -9,6 +9,7 @@
 
 #include "vmguard/fault.h"
 #include "vmguard/image.h"
+#include "vmguard/json_add.h"
 #include "vmguard/monitor.h"
 #include "vmguard/retention.h"
 #include "vmguard/store.h"
@@ -178,14 +179,8 @@ void progress_wipe(void);
 
 /* ---- json.c --------------------------------------------------------------------------- */
 
-void json_add_text(struct json_object *o, const char *key, const char *text);
-void json_add_number(struct json_object *o, const char *key, uint64_t number);
-void json_add_bool(struct json_object *o, const char *key, bool value);
 void json_add_holders(struct json_object *o, const char *key, const struct holder *holders,
 		      size_t count);
-/* Adds microseconds as milliseconds with three digits. */
-void json_add_ms(struct json_object *o, const char *key, int64_t us);
-
 /* Adds the parts of a pause as "pause_parts_ms", where the guest was stopped for its disks. */
 void json_add_pause(struct json_object *o, const struct pause_parts *p);
 

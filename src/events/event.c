@@ -2,13 +2,12 @@
 /* One event: how it is made, and its forms for readers. */
 #include <assert.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "text.h"
 #include "vmguard/events.h"
+#include "vmguard/json_add.h"
 
 void event_begin(struct event *e, enum event_kind kind, const char *guest)
 {
@@ -64,24 +63,6 @@ const char *event_line(const struct event *e, char line[EVENT_LINE_BYTES])
 	return line;
 }
 
-static void add_time(struct json_object *o, int64_t time_ms)
-{
-	const time_t seconds = time_ms / 1000;
-	char date[32], text[48];
-	struct tm utc;
-
-	gmtime_r(&seconds, &utc);
-	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(text, sizeof(text), "%s.%03dZ", date, (int)(time_ms % 1000));
-	json_object_object_add(o, "time", json_object_new_string(text));
-	json_object_object_add(o, "time_ms", json_object_new_int64(time_ms));
-}
-
-static void add_text(struct json_object *o, const char *key, const char *text)
-{
-	json_object_object_add(o, key, json_object_new_string(text));
-}
-
 static struct json_object *fields_json(const struct event *e)
 {
 	struct json_object *o = json_object_new_object();
@@ -90,7 +71,7 @@ static struct json_object *fields_json(const struct event *e)
 		const struct event_field *field = &e->fields[i];
 
 		if (field->is_text)
-			add_text(o, field->name, field->text);
+			json_add_text(o, field->name, field->text);
 		else
 			json_object_object_add(o, field->name,
 					       json_object_new_int64(field->number));
@@ -105,15 +86,16 @@ char *event_json(const struct event *e)
 	if (!o)
 		return NULL;
 	json_object_object_add(o, "sequence", json_object_new_uint64(e->sequence));
-	add_time(o, e->time_ms);
-	add_text(o, "severity", event_severity_names[event_kind_severity(e->kind)]);
-	add_text(o, "kind", event_kind_name(e->kind));
-	add_text(o, "host", e->host);
+	json_add_time(o, "time", e->time_ms);
+	json_object_object_add(o, "time_ms", json_object_new_int64(e->time_ms));
+	json_add_text(o, "severity", event_severity_names[event_kind_severity(e->kind)]);
+	json_add_text(o, "kind", event_kind_name(e->kind));
+	json_add_text(o, "host", e->host);
 	if (e->guest[0])
-		add_text(o, "guest", e->guest);
+		json_add_text(o, "guest", e->guest);
 	if (e->checkpoint)
 		json_object_object_add(o, "checkpoint", json_object_new_uint64(e->checkpoint));
-	add_text(o, "text", e->sentence);
+	json_add_text(o, "text", e->sentence);
 	json_object_object_add(o, "fields", fields_json(e));
 	const char *text = json_object_to_json_string_ext(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
