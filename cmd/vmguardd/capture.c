@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One capture of a guest, in a worker, with what is kept open between captures. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "guest.h"
+#include "vmguard/clock.h"
 
 struct capture_job {
 	struct job base;
@@ -14,6 +16,8 @@ struct capture_job {
 	struct capture_result result;
 	uint64_t pruned;
 	struct fault fault, prune_fault; /* code 0: none */
+	atomic_uint thousandths;	 /* that are done */
+	atomic_ullong spool_bytes;	 /* in use */
 };
 
 /* ---- what is kept open -------------------------------------------------------------------- */
@@ -22,6 +26,14 @@ static void tell_nobody(void *unused, const struct fault *f)
 {
 	(void)unused;
 	(void)f;
+}
+
+/* What is free in memory for one capture where all run at once that may. */
+static uint64_t spool_of(const struct config *c, const struct policy *p)
+{
+	uint64_t share = c->spool_bytes / c->captures_per_host;
+
+	return p->spool_bytes && p->spool_bytes < share ? p->spool_bytes : share;
 }
 
 static struct session_terms terms_of(const struct kept *k)
@@ -37,7 +49,7 @@ static struct session_terms terms_of(const struct kept *k)
 		.key_file = p->key_file[0] ? p->key_file : NULL,
 		.encrypt_new = p->key_file[0],
 		.keep = p->keep,
-		.capture = {.spool_bytes = p->spool_bytes,
+		.capture = {.spool_bytes = k->spool_bytes,
 			    .max_rate = p->max_rate,
 			    .without_disks = p->without_disks},
 		.tell = tell_nobody,
@@ -51,6 +63,7 @@ struct kept *kept_new(const struct guest *g)
 	if (!k)
 		return NULL;
 	k->policy = g->policy;
+	k->spool_bytes = spool_of(&g->daemon->config, &g->policy);
 	snprintf(k->guest, sizeof(k->guest), "%s", g->name);
 	snprintf(k->store, sizeof(k->store), "%s", g->daemon->config.store);
 	const struct session_terms terms = terms_of(k);
@@ -68,12 +81,23 @@ void kept_free(struct kept *k)
 
 /* ---- the job ------------------------------------------------------------------------------ */
 
+static void on_progress(void *context, const struct capture_progress *p)
+{
+	struct capture_job *c = context;
+
+	if (p->pages_total)
+		atomic_store(&c->thousandths, (unsigned)(p->pages_done * 1000 / p->pages_total));
+	atomic_store(&c->spool_bytes, p->spool_bytes);
+}
+
 static int run(struct job *base)
 {
 	struct capture_job *c = (struct capture_job *)base;
 	struct session *s = &c->kept->session;
 
 	s->terms.capture.stop = &base->stop;
+	s->terms.capture.progress = on_progress;
+	s->terms.capture.progress_context = c;
 	int r = session_open(s, &c->fault);
 	if (!r)
 		r = session_capture(s, &c->result, &c->fault);
@@ -94,12 +118,14 @@ static void leave(struct job *base)
 
 static void tell_failure(struct guest *g, const struct capture_job *c)
 {
-	bool refused = c->base.result == -EPERM;
+	bool refused = c->base.result == -EPERM || c->base.result == -ECANCELED;
 	const struct guard_news news = {
 		.event = refused ? GUARD_CAPTURE_REFUSED : GUARD_CAPTURE_FAILED,
-		.why = c->fault.text,
+		.why = c->fault.code ? c->fault.text : "it was cancelled",
 	};
 
+	figures_failure(g->daemon, c->base.result);
+	requests_end(g, 0, news.why);
 	guard_tell(&g->guard, &news, daemon_now_ms());
 }
 
@@ -107,7 +133,20 @@ static void tell_checkpoint(struct guest *g, const struct capture_job *c)
 {
 	const struct guard_news news = {.event = GUARD_CAPTURED, .checkpoint = c->result.id.number};
 
-	g->last = c->result;
+	const struct capture_result *r = &c->result;
+	const struct taken taken = {
+		.number = r->id.number,
+		.time_ms = wall_ms() - r->total_ms,
+		.pause_us = r->pause_us,
+		.duration_ms = r->total_ms,
+		.memory_bytes = r->memory_bytes,
+		.bytes_written = r->bytes_written,
+	};
+
+	taken_add(g, &taken);
+	figures_capture(g->daemon, &taken);
+	g->written_bytes += r->bytes_written;
+	requests_end(g, r->id.number, NULL);
 	guard_tell(&g->guard, &news, daemon_now_ms());
 }
 
@@ -159,6 +198,20 @@ int capture_begin(struct guest *g, struct fault *f)
 	g->kept = NULL;
 	g->capture = &c->base;
 	return 0;
+}
+
+double capture_progress(const struct guest *g)
+{
+	const struct capture_job *c = (const struct capture_job *)g->capture;
+
+	return c ? atomic_load(&c->thousandths) / 1000.0 : -1;
+}
+
+uint64_t capture_spool_bytes(const struct guest *g)
+{
+	const struct capture_job *c = (const struct capture_job *)g->capture;
+
+	return c ? atomic_load(&c->spool_bytes) : 0;
 }
 
 void capture_stop(struct guest *g)

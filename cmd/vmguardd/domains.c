@@ -22,6 +22,7 @@ struct domains {
 	struct libvirt_watch *watch;
 	sd_event_source *source;
 	struct domain *all;
+	bool up; /* connected */
 };
 
 static bool is_named(const struct domain *domain, const char *name)
@@ -111,6 +112,7 @@ static void begin_away(struct domains *of, const char *how)
 
 static void see(struct domains *of, const struct libvirt_sight *s)
 {
+	of->up = s->kind != LIBVIRT_AWAY;
 	if (s->kind == LIBVIRT_LISTED)
 		end_list(of);
 	else if (s->kind == LIBVIRT_AWAY)
@@ -187,6 +189,13 @@ bool domains_run(const struct daemon *d, const struct policy *p)
 		if (domain->runs && is_named(domain, p->domain))
 			return true;
 	return false;
+}
+
+void domains_each(const struct daemon *d, void (*each)(void *context, const char *uri, bool up),
+		  void *context)
+{
+	for (const struct domains *of = d->domains; of; of = of->next)
+		each(context, of->uri, of->up);
 }
 
 void domains_free(struct daemon *d)

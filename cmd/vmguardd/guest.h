@@ -15,6 +15,7 @@ struct kept {
 	struct policy policy; /* that the session was opened with */
 	char guest[STORE_NAME_BYTES];
 	char store[CONFIG_TEXT_BYTES];
+	uint64_t spool_bytes;
 };
 
 enum guest_stage {
@@ -22,6 +23,17 @@ enum guest_stage {
 	GUEST_GUARDED, /* the guard has it */
 	GUEST_LEAVING, /* its policy is gone */
 };
+
+/* A checkpoint as people look back at it. */
+struct taken {
+	uint64_t number;
+	int64_t time_ms; /* since 1970 */
+	int64_t pause_us;
+	int64_t duration_ms; /* 0: not known, an earlier daemon took it */
+	uint64_t memory_bytes, bytes_written;
+};
+
+enum { HISTORY = 100 };
 
 struct guest {
 	struct guard guard; /* first */
@@ -32,11 +44,16 @@ struct guest {
 	struct policy policy;
 	bool listed; /* by the list of policies that is read now */
 
-	struct kept *kept;	    /* NULL: nothing is open, or a job has it */
-	struct job *capture;	    /* under way, or NULL */
-	struct capture_result last; /* of the last capture that succeeded */
-	pid_t restore;		    /* the process, or 0 */
-	int restore_said;	    /* what it says: a memory file; -1 */
+	struct kept *kept;   /* NULL: nothing is open, or a capture has it */
+	struct job *meeting; /* these two are under way, or NULL */
+	struct job *capture;
+	struct taken history[HISTORY]; /* a ring; the next is at taken % HISTORY */
+	uint64_t taken;
+	uint64_t written_bytes;	 /* since the daemon was started */
+	struct operation *asked; /* for a capture or a restore, not over; or NULL */
+	bool late;		 /* that was told */
+	pid_t restore;		 /* the process, or 0 */
+	int restore_said;	 /* what it says: a memory file; -1 */
 	sd_event_source *restore_end;
 };
 
@@ -50,6 +67,11 @@ static inline struct guest *guest_of(struct guard *g)
 void guests_list(struct daemon *d);
 struct guest *guests_find(struct daemon *d, const char *name);
 struct guard_terms guest_terms(const struct policy *p);
+const char *guest_on_failure_name(const struct policy *p);
+/* What has become of the time: who is late, how far captures are. */
+void guests_report(struct daemon *d);
+bool guest_is_late(const struct guest *g);	     /* older than two intervals */
+uint64_t guests_spool_bytes(const struct daemon *d); /* in use */
 void guests_free(struct daemon *d);
 extern const struct guard_ops guests_ops;
 
@@ -59,16 +81,35 @@ void meet_begin(struct guest *g);
 /* capture.c */
 int capture_begin(struct guest *g, struct fault *f);
 void capture_stop(struct guest *g);
+double capture_progress(const struct guest *g); /* 0 to 1; negative: none is under way */
+uint64_t capture_spool_bytes(const struct guest *g);
 /* Closes what is open, in a job: it may take its time. */
 void capture_forget(struct guest *g);
 struct kept *kept_new(const struct guest *g);
 void kept_free(struct kept *k); /* accepts NULL; blocks */
+
+/* taken.c */
+void taken_add(struct guest *g, const struct taken *t);
+/* The newest; NULL: there is none. */
+const struct taken *taken_newest(const struct guest *g);
+/* The i-th of all, i from taken_oldest() to g->taken - 1. */
+uint64_t taken_oldest(const struct guest *g);
+const struct taken *taken_at(const struct guest *g, uint64_t i);
+
+/* requests.c: the job that somebody has asked for is over */
+void requests_end(struct guest *g, uint64_t checkpoint, const char *why);
+/* Its state has changed: what was asked for may have become impossible. */
+void requests_moved(struct guest *g);
+/* One that nobody asked for is an operation, too. */
+void requests_begin_restore(struct guest *g);
 
 /* restore.c */
 int restore_begin(struct guest *g, enum guard_on_failure how, struct fault *f);
 void restore_abandon(struct guest *g); /* leaves its process alone */
 
 /* domains.c */
+void domains_each(const struct daemon *d, void (*each)(void *context, const char *uri, bool up),
+		  void *context);
 /* Watches the libvirt of this policy, where it has one and nobody does yet. */
 int domains_watch(struct daemon *d, const struct policy *p, struct fault *f);
 /* Whether a domain of it runs. */

@@ -28,6 +28,17 @@ struct guard_terms guest_terms(const struct policy *p)
 	};
 }
 
+const char *guest_on_failure_name(const struct policy *p)
+{
+	static const char *const names[] = {
+		[POLICY_RESUME] = "resume",
+		[POLICY_REBOOT] = "reboot",
+		[POLICY_MANUAL] = "manual",
+	};
+
+	return names[p->on_failure];
+}
+
 struct guest *guests_find(struct daemon *d, const char *name)
 {
 	for (struct guest *g = d->guests; g; g = g->next)
@@ -78,7 +89,7 @@ static void remove_those_that_may(struct daemon *d)
 		struct guest *g = *at;
 		bool unguarded = g->guard.guards == NULL || g->guard.state == GUARD_UNPROTECTED;
 
-		if (g->stage != GUEST_LEAVING || g->capture || !unguarded) {
+		if (g->stage != GUEST_LEAVING || g->capture || g->meeting || !unguarded) {
 			at = &g->next;
 			continue;
 		}
@@ -183,7 +194,7 @@ static void take_one(struct daemon *d, const struct listed *one)
 		change(g, &one->policy);
 	else if ((g = add(d, one->name, &one->policy)))
 		g->listed = true;
-	if (g && g->stage == GUEST_NEW && !g->capture)
+	if (g && g->stage == GUEST_NEW && !g->meeting)
 		meet_begin(g);
 }
 
@@ -245,6 +256,15 @@ void guests_list(struct daemon *d)
 		free(l);
 	else
 		d->listing = true;
+}
+
+uint64_t guests_spool_bytes(const struct daemon *d)
+{
+	uint64_t bytes = 0;
+
+	for (const struct guest *g = d->guests; g; g = g->next)
+		bytes += capture_spool_bytes(g);
+	return bytes;
 }
 
 void guests_free(struct daemon *d)
@@ -311,17 +331,19 @@ static void moved(struct guard_sink *sink, struct guard *g, const struct guard_t
 	int kind = kind_of(t);
 	struct event e;
 
+	d->guests_version++;
+	requests_moved(guest_of(g));
 	if (kind < 0)
 		return;
 	guard_line(g, t, line);
 	event_begin(&e, (enum event_kind)kind, g->name);
 	if (kind == EVENT_CHECKPOINT_TAKEN) {
-		const struct capture_result *r = &guest_of(g)->last;
+		const struct taken *taken = taken_newest(guest_of(g));
 
-		e.checkpoint = r->id.number;
-		event_number(&e, "pause_us", r->pause_us);
-		event_number(&e, "duration_ms", r->total_ms);
-		event_number(&e, "bytes_written", (int64_t)r->bytes_written);
+		e.checkpoint = taken->number;
+		event_number(&e, "pause_us", taken->pause_us);
+		event_number(&e, "duration_ms", taken->duration_ms);
+		event_number(&e, "bytes_written", (int64_t)taken->bytes_written);
 	}
 	event_say(&e, "%s", t->detail[0] ? t->detail : line);
 	daemon_tell(d, &e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The event loop: its sources, and what is done after each. */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,22 +10,18 @@
 
 #include "guest.h"
 #include "vmguard/clock.h"
+#include "vmguard/operations.h"
 
 enum {
 	OTHER_JOBS = 8,	 /* policies, first looks, closing: none takes long, but any may wait */
 	STOP_MS = 60000, /* QEMU has to finish what it has begun, else its guest would hang */
-	EVENTS_KEPT = 1000,
+	CAPTURE_JOBS = 64,
 	STEP_AT_MOST_MS = 1000, /* a timer that is not asked for: policies, guests that may go */
 };
 
 int64_t daemon_now_ms(void)
 {
 	return monotonic_ms();
-}
-
-void daemon_tell(struct daemon *d, struct event *e)
-{
-	events_add(d->events, e);
 }
 
 /* ---- sources ------------------------------------------------------------------------------ */
@@ -37,6 +34,8 @@ void daemon_step(struct daemon *d)
 		return;
 	guards_step(d->guards, now_ms);
 	guests_list(d);
+	guests_report(d);
+	followers_pump(d);
 	int64_t wake_ms = guards_wake_ms(d->guards);
 	if (wake_ms > now_ms + STEP_AT_MOST_MS)
 		wake_ms = now_ms + STEP_AT_MOST_MS;
@@ -58,6 +57,16 @@ static int on_jobs(sd_event_source *source, int fd, uint32_t events, void *jobs)
 	(void)fd;
 	(void)events;
 	jobs_dispatch(jobs);
+	return 0;
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *daemon)
+{
+	(void)source;
+	(void)info;
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_us(CLOCK_MONOTONIC));
+	settings_reload(daemon);
+	sd_notify(0, "READY=1");
 	return 0;
 }
 
@@ -84,6 +93,8 @@ static int add_sources(struct daemon *d)
 	if (r >= 0)
 		r = sd_event_add_signal(d->loop, NULL, SIGTERM, on_stop, d);
 	if (r >= 0)
+		r = sd_event_add_signal(d->loop, NULL, SIGHUP, on_reload, d);
+	if (r >= 0)
 		r = sd_event_add_signal(d->loop, NULL, SIGINT, on_stop, d);
 	if (r >= 0)
 		r = sd_event_set_watchdog(d->loop, true);
@@ -100,47 +111,36 @@ static void block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 static int open_all(struct daemon *d, struct fault *f)
 {
-	unsigned captures = (unsigned)d->config.captures_per_host;
-	int r = events_new(d->host, EVENTS_KEPT, &d->events, f);
+	int r = sd_event_default(&d->loop);
 
+	if (r < 0)
+		return fault_errno(f, r, "set up the event loop");
 	d->slots.limit = (unsigned)d->config.captures_per_store;
+	r = tell_open(d, f);
 	if (!r)
-		r = journal_open(access(JOURNAL_SOCKET, F_OK) == 0 ? JOURNAL_SOCKET : NULL,
-				 &d->journal, f);
+		r = operations_new(&d->operations, f);
 	if (!r)
-		events_add_sink(d->events, journal_sink(d->journal));
-	if (!r)
-		r = guards_open(&d->sink, captures, &d->guards, f);
-	if (!r)
-		r = jobs_open(captures, &d->captures, f);
+		r = guards_open(&d->sink, (unsigned)d->config.captures_per_host, &d->guards, f);
+	if (!r) /* guards keep the limit, which may be changed */
+		r = jobs_open(CAPTURE_JOBS, &d->captures, f);
 	if (!r)
 		r = jobs_open(OTHER_JOBS, &d->others, f);
-	if (r < 0)
-		return r;
-	r = sd_event_default(&d->loop);
-	if (r >= 0)
-		r = add_sources(d);
-	return r < 0 ? fault_errno(f, r, "set up the event loop") : 0;
-}
-
-static void tell_daemon(struct daemon *d, enum event_kind kind, const char *sentence)
-{
-	struct event e;
-
-	event_begin(&e, kind, NULL);
-	event_say(&e, "%s", sentence);
-	daemon_tell(d, &e);
+	if (!r && (r = add_sources(d)) < 0)
+		fault_errno(f, r, "set up the event loop");
+	return r < 0 ? r : serve_open(d, f);
 }
 
 /* Captures end when QEMU has; guests are not touched, restores go on by themselves. */
 static void close_all(struct daemon *d)
 {
+	serve_close(d);
 	unsigned late = jobs_close(d->captures, STOP_MS) + jobs_close(d->others, STOP_MS);
 
 	if (late)
@@ -148,14 +148,10 @@ static void close_all(struct daemon *d)
 	domains_free(d);
 	guests_free(d);
 	guards_close(d->guards);
+	operations_close(d->operations);
 	sd_event_source_unref(d->timer);
+	tell_close(d);
 	sd_event_unref(d->loop);
-	if (d->events)
-		tell_daemon(d, EVENT_DAEMON_STOPPED, "stopped");
-	if (d->events && d->journal)
-		events_remove_sink(d->events, journal_sink(d->journal));
-	journal_close(d->journal);
-	events_close(d->events);
 }
 
 int daemon_run(struct daemon *d, struct fault *f)
@@ -164,7 +160,8 @@ int daemon_run(struct daemon *d, struct fault *f)
 	d->sink.ops = &guests_ops;
 	int r = open_all(d, f);
 	if (!r) {
-		tell_daemon(d, EVENT_DAEMON_STARTED, "started");
+		d->started_ms = wall_ms();
+		daemon_say(d, EVENT_DAEMON_STARTED, "started");
 		sd_notify(0, "READY=1");
 		daemon_step(d);
 		r = sd_event_loop(d->loop);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vmguardd: keeps the guests of this host protected. */
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon.h"
@@ -22,52 +24,37 @@ static void print_help(FILE *out)
 		     "  --help\n");
 }
 
-/* ---- settings ------------------------------------------------------------------------------ */
-
-struct reader {
-	struct config_reader base;
-	struct policy *defaults;
-};
-
-static int set_default(struct config_reader *base, const char *key, const char *value,
-		       struct fault *f)
+static int make_folder(const char *path, mode_t mode, struct fault *f)
 {
-	struct reader *r = (struct reader *)base;
-
-	return policy_set(r->defaults, key, value, f);
+	return mkdir(path, mode) == 0 || errno == EEXIST ? 0
+							 : fault_errno(f, -errno, "make %s", path);
 }
 
-static void tell_wrong(struct config_reader *base, const char *sentence)
+/* Programs that are started have the same run directory. */
+static int make_folders(const struct config *c, struct fault *f)
 {
-	(void)base;
-	fprintf(stderr, "vmguardd: %s\n", sentence);
-}
+	int r = make_folder(c->run_directory, 0755, f);
 
-static int read_config(struct daemon *d)
-{
-	struct reader r = {.base = {.set_default = set_default, .wrong = tell_wrong},
-			   .defaults = &d->defaults};
-	struct fault f;
-
-	policy_init(&d->defaults);
-	if (config_read(d->config_file, &r.base, &d->config, &f) < 0)
-		return -1;
-	snprintf(d->host, sizeof(d->host), "%s", d->config.host);
-	if (!d->host[0] && gethostname(d->host, sizeof(d->host) - 1) < 0)
-		snprintf(d->host, sizeof(d->host), "localhost");
-	return 0;
+	if (!r)
+		r = make_folder(c->state_directory, 0750, f);
+	if (!r && setenv("VMGUARD_RUN_DIR", c->run_directory, true) < 0)
+		r = fault_errno(f, -errno, "start");
+	return r;
 }
 
 static int serve(struct daemon *d)
 {
 	struct fault f;
 
+	snprintf(d->host, sizeof(d->host), "%s", d->config.host);
+	if (!d->host[0] && gethostname(d->host, sizeof(d->host) - 1) < 0)
+		snprintf(d->host, sizeof(d->host), "localhost");
 	if (!d->config.store[0]) {
 		fprintf(stderr, "vmguardd: %s has no store: uri = rbd:POOL in [store], say\n",
 			d->config_file);
 		return EXIT_USAGE;
 	}
-	if (daemon_run(d, &f) == 0)
+	if (make_folders(&d->config, &f) == 0 && daemon_run(d, &f) == 0)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "vmguardd: %s\n", f.text);
 	return EXIT_FAILURE;
@@ -82,6 +69,7 @@ int main(int argc, char **argv)
 						{0}};
 	static struct daemon d = {.config_file = CONFIG_FILE};
 	bool check = false;
+	struct fault f;
 	int option;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -104,7 +92,7 @@ int main(int argc, char **argv)
 		default:
 			return EXIT_USAGE;
 		}
-	if (optind < argc || read_config(&d) < 0)
+	if (optind < argc || settings_read(d.config_file, &d.config, &d.defaults, &f) < 0)
 		return EXIT_USAGE;
 	return check ? EXIT_SUCCESS : serve(&d);
 }

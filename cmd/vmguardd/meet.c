@@ -18,9 +18,9 @@ struct meeting {
 	struct policy policy;
 	char name[STORE_NAME_BYTES], store[CONFIG_TEXT_BYTES];
 	struct rescue_report rescue;
-	uint64_t checkpoint; /* 0: none */
-	int64_t time_ms;     /* of it, since 1970 */
-	struct fault fault;  /* of the store; code 0: none */
+	struct taken taken[HISTORY]; /* a ring of what there is; count % HISTORY is next */
+	uint64_t count;
+	struct fault fault; /* of the store; code 0: none */
 };
 
 static struct monitor_address address_of(const struct policy *p)
@@ -30,14 +30,18 @@ static struct monitor_address address_of(const struct policy *p)
 					.connect = p->connect[0] ? p->connect : NULL};
 }
 
-static int note_newest(void *meeting, const struct listed_checkpoint *l)
+static int note_taken(void *meeting, const struct listed_checkpoint *l)
 {
 	struct meeting *m = meeting;
 
-	if (l->manifest) { /* oldest first */
-		m->checkpoint = l->id.number;
-		m->time_ms = l->manifest->time_ms;
-	}
+	if (l->manifest) /* oldest first */
+		m->taken[m->count++ % HISTORY] = (struct taken){
+			.number = l->id.number,
+			.time_ms = l->manifest->time_ms,
+			.pause_us = l->manifest->pause_us,
+			.memory_bytes = layout_bytes(&l->manifest->layout),
+			.bytes_written = l->manifest->bytes_written,
+		};
 	return 0;
 }
 
@@ -48,7 +52,7 @@ static int find_checkpoint(struct meeting *m, struct fault *f)
 	int r = store_open_with_key(m->store, key, false, &s, f);
 
 	if (!r)
-		r = checkpoint_list(s, m->name, note_newest, m, f);
+		r = checkpoint_list(s, m->name, note_taken, m, f);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -88,8 +92,11 @@ static void guard(struct guest *g, const struct meeting *m)
 		return;
 	}
 	g->stage = GUEST_GUARDED;
-	if (m->checkpoint)
-		guard_found(&g->guard, m->checkpoint, now_ms - (wall_ms() - m->time_ms));
+	for (uint64_t i = m->count > HISTORY ? m->count - HISTORY : 0; i < m->count; i++)
+		taken_add(g, &m->taken[i % HISTORY]);
+	const struct taken *newest = taken_newest(g);
+	if (newest)
+		guard_found(&g->guard, newest->number, now_ms - (wall_ms() - newest->time_ms));
 	if (domains_run(d, &g->policy))
 		guard_tell(&g->guard, &runs, now_ms);
 }
@@ -100,7 +107,7 @@ static void done(struct job *base)
 	struct guest *g = m->guest;
 	struct daemon *d = g->daemon;
 
-	g->capture = NULL;
+	g->meeting = NULL;
 	tell_rescue(g, &m->rescue);
 	if (g->stage == GUEST_NEW)
 		guard(g, m);
@@ -128,5 +135,5 @@ void meet_begin(struct guest *g)
 	if (jobs_add(g->daemon->others, &m->base, &ignored) < 0)
 		free(m);
 	else
-		g->capture = &m->base;
+		g->meeting = &m->base;
 }

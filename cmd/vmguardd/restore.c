@@ -110,6 +110,7 @@ static int on_end(sd_event_source *source, const siginfo_t *info, void *guest)
 
 	(void)source;
 	last_words(g->restore_said, words);
+	requests_end(g, g->guard.checkpoint, done ? NULL : words);
 	news.ran = !done && strstr(words, "stands still");
 	news.why = done ? NULL : words;
 	forget(g);
@@ -126,6 +127,7 @@ int restore_begin(struct guest *g, enum guard_on_failure how, struct fault *f)
 		return fault_set(f, -EOPNOTSUPP, "%s is not booted by this daemon: virsh start",
 				 g->name);
 	capture_forget(g);
+	requests_begin_restore(g);
 	arguments_of(g, arguments);
 	g->restore_said = memfd_create("restore", MFD_CLOEXEC);
 	int r = g->restore_said < 0 ? -errno : spawn(g, arguments);

@@ -87,7 +87,8 @@ void api_close(struct api *api);
 SCOPE_CLOSER(api_close, struct api)
 
 int api_fd(const struct api *api);
-/* Until api_dispatch() is to be called in any case; -1: not before api_fd() is readable. */
+/* Until api_dispatch() is to be called in any case, asked anew before each wait; -1: not before
+ * api_fd() is readable. */
 int api_timeout_ms(const struct api *api);
 void api_dispatch(struct api *api);
 

@@ -31,7 +31,8 @@ struct capture_progress {
 	uint64_t pages_total; /* 0 while unknown */
 	uint64_t pages_done;
 	uint64_t pages_zero;
-	uint64_t bytes_read; /* of the stream */
+	uint64_t bytes_read;  /* of the stream */
+	uint64_t spool_bytes; /* that wait for the store now */
 	int64_t elapsed_ms;
 };
 
@@ -58,6 +59,7 @@ struct capture_options {
 
 struct capture_result {
 	struct checkpoint_id id;
+	uint64_t memory_bytes; /* of the guest */
 	uint64_t pages_total;
 	uint64_t pages_zero;
 	uint64_t pages_changed; /* these three as in struct manifest */

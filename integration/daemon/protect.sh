@@ -9,50 +9,28 @@
 . "$(dirname "$0")/../lib/vmguard.sh"
 # shellcheck source-path=SCRIPTDIR source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
+# shellcheck source-path=SCRIPTDIR source=../lib/daemon.sh
+. "$(dirname "$0")/../lib/daemon.sh"
 
 need_userfaultfd
 need_libvirt
 KIND=linux
 store=dir:$STORY/store
-VMGUARDD=${VMGUARDD:-$(dirname "$VMGUARD")/vmguardd}
+daemon_configure "$store"
 
-daemon_start() {
-	VMGUARD=$VMGUARD process_start daemon "$VMGUARDD" --config "$STORY/vmguard.conf"
-}
-
-# newest: the number of its last checkpoint
-newest() {
-	"$VMGUARD" info --store "$store" web --json 2>/dev/null | json checkpoint 2>/dev/null || echo 0
-}
-
-is_beyond() {
-	(($(newest) > $1))
-}
-
-cat >"$STORY/vmguard.conf" <<CONF
-[store]
-uri = $store
-[directories]
-run = $STORY/run
-state = $STORY/state
-CONF
 step "a guest, and a policy"
 libvirt_up
 DOMAIN_MIB=192 DOMAIN_WORDS="mib=64 threads=1" domain_start libvirt web linux
 linux_reached web 1 || wait_until 120 linux_reached web 1
-mkdir -p "$STORY/store/.texts-policy"
-cat >"$STORY/store/.texts-policy/web" <<POLICY
-{"format": 1, "generation": 1, "settings": {"domain": "web", "connect": "$(host_uri libvirt)", "interval": "2s", "keep-last": "20"}}
-POLICY
 daemon_start
-wait_until 60 is_beyond 2
-cat "$STORY/daemon.log"
+protect web "connect=$(host_uri libvirt)" interval=2s keep-last=20
+wait_until 60 is_beyond web 2
 
 step "the daemon is killed, and goes on"
 process_kill daemon
-before=$(newest)
+before=$(newest web)
 daemon_start
-wait_until 60 is_beyond "$((before + 2))"
+wait_until 60 is_beyond web "$((before + 2))"
 linux_verifies web 1
 "$VMGUARD" verify --store "$store" web
 
@@ -63,12 +41,13 @@ wait_until 60 host_virsh libvirt domstate web
 wait_until 60 grep -q "ok" "$STORY/web.serial"
 domain_adopt libvirt web
 linux_verifies web 1
-before=$(newest)
-wait_until 60 is_beyond "$before"
+before=$(newest web)
+wait_until 60 is_beyond web "$before"
 
 step "its user ends it"
 host_virsh libvirt destroy web
+wait_until 30 is_state web stopped
 sleep 5
 ! host_virsh libvirt domstate web 2>/dev/null || fail "it was continued"
-cat "$STORY/daemon.log"
+is_state web stopped || fail "it is not left alone"
 step "done"

@@ -212,6 +212,9 @@ int api_timeout_ms(const struct api *api)
 		earlier(connections_due_ms(&api->connections, now_ms), streams_due_ms(api, now_ms));
 	MHD_UNSIGNED_LONG_LONG more_ms;
 
+	if (api->is_woken)
+		return 0;
+
 	for (int i = 0; i < API_DAEMONS; i++)
 		if (api->daemons[i] && MHD_get_timeout(api->daemons[i], &more_ms) == MHD_YES)
 			due_ms = earlier(due_ms, (int64_t)more_ms);
@@ -231,6 +234,7 @@ static void notice_left(struct api *api)
 
 void api_dispatch(struct api *api)
 {
+	api->is_woken = false;
 	notice_left(api);
 	for (int i = 0; i < API_DAEMONS; i++)
 		if (api->daemons[i])

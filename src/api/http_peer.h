@@ -56,7 +56,10 @@ static inline void peer_work(int limit_ms)
 	struct pollfd p = {.fd = api_fd(api), .events = POLLIN};
 	int timeout_ms = api_timeout_ms(api);
 
-	poll(&p, 1, timeout_ms >= 0 && timeout_ms < limit_ms ? timeout_ms : limit_ms);
+	bool is_timer = timeout_ms >= 0 && timeout_ms < limit_ms;
+
+	if (poll(&p, 1, is_timer ? timeout_ms : limit_ms) == 0 && !is_timer)
+		return; /* as a loop does that has no other reason to */
 	api_dispatch(api);
 	dispatches++;
 }

@@ -250,6 +250,7 @@ void request_wake(struct api_request *r)
 	if (!r->is_suspended)
 		return;
 	r->is_suspended = false;
+	r->api->is_woken = true;
 	MHD_resume_connection(r->mhd);
 }
 
@@ -348,7 +349,7 @@ static void tell_end(struct api_request *r)
 
 static void request_free(struct api_request *r)
 {
-	target_close(&r->target);
+	target_free(&r->target);
 	if (r->answer)
 		MHD_destroy_response(r->answer);
 	for (unsigned i = 0; i < r->header_count; i++) {

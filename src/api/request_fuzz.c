@@ -52,7 +52,7 @@ static void take_target(const char *text)
 			     utf8_is_printable(t.queries[i].value));
 		find(&t);
 	}
-	target_close(&t);
+	target_free(&t);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)

@@ -21,7 +21,7 @@ static struct fault fault;
 
 static const struct api_route *find(const char *method, const char *sent)
 {
-	target_close(&target);
+	target_free(&target);
 	ck_assert_int_eq(target_read(sent, &target, &fault), 0);
 	return route_find(routes, ROUTES, &target, method);
 }
@@ -52,7 +52,7 @@ START_TEST(finds_the_row_of_an_address)
 	ck_assert_ptr_null(find("GET", "/v1/guestsx"));
 	ck_assert_ptr_null(find("GET", "/v1/guests/a/b"));
 	ck_assert_ptr_null(find("get", "/v1/guests"));
-	target_close(&target);
+	target_free(&target);
 }
 END_TEST
 
@@ -62,7 +62,7 @@ START_TEST(says_how_an_address_can_be_asked)
 	ck_assert_str_eq(methods_of("/v1/operations"), "POST, OPTIONS");
 	ck_assert_str_eq(methods_of("/nothing"), "");
 	ck_assert_str_eq(methods_of("*"), "GET, HEAD, PATCH, POST, OPTIONS");
-	target_close(&target);
+	target_free(&target);
 }
 END_TEST
 
@@ -77,7 +77,7 @@ START_TEST(names_a_parameter_that_is_unknown)
 	find("GET", "/?limit=1");
 	ck_assert_int_eq(route_check_query(&routes[0], &target, &fault), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(fault.text, "there may be nothing"));
-	target_close(&target);
+	target_free(&target);
 }
 END_TEST
 

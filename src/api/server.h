@@ -27,6 +27,7 @@ struct api {
 	struct api_stream *first_stream, *last_stream; /* the longest silent one first */
 	unsigned streams;
 	uint64_t requests, refused;
+	bool is_woken; /* a connection goes on: its epoll does not say so */
 };
 
 struct api_request {

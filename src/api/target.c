@@ -129,7 +129,7 @@ int target_read(const char *sent, struct target *t, struct fault *f)
 	return r ? r : read_queries(t, rest, f);
 }
 
-void target_close(struct target *t)
+void target_free(struct target *t)
 {
 	free(t->path);
 	free(t->text);

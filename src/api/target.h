@@ -24,4 +24,4 @@ struct target {
 
 /* -EINVAL: a bad escape, a control character, no UTF-8, too many parts; says which. */
 int target_read(const char *sent, struct target *t, struct fault *f);
-void target_close(struct target *t); /* of one that was read, or is zero */
+void target_free(struct target *t); /* of one that was read, or is zero */

@@ -11,7 +11,7 @@ static struct fault fault;
 
 static void must_read(const char *sent)
 {
-	target_close(&target);
+	target_free(&target);
 	int r = target_read(sent, &target, &fault);
 	ck_assert_msg(r == 0, "%s: %s", sent, fault.text);
 }
@@ -30,7 +30,7 @@ START_TEST(takes_an_address_apart_before_it_decodes)
 	ck_assert_str_eq(target.queries[2].name, "all");
 	ck_assert_str_eq(target.queries[2].value, "");
 	ck_assert_str_eq(target.queries[3].value, "a b+c");
-	target_close(&target);
+	target_free(&target);
 }
 END_TEST
 
@@ -48,7 +48,7 @@ START_TEST(knows_the_other_forms_of_an_address)
 	must_read("/v1/");
 	ck_assert_uint_eq(target.segment_count, 2);
 	ck_assert_str_eq(target.segments[1], "");
-	target_close(&target);
+	target_free(&target);
 }
 END_TEST
 
@@ -79,7 +79,7 @@ START_TEST(says_what_is_wrong_with_an_address)
 			      wrong[i].sent);
 		ck_assert_msg(strstr(fault.text, wrong[i].words), "%s: %s", wrong[i].sent,
 			      fault.text);
-		target_close(&target);
+		target_free(&target);
 	}
 }
 END_TEST

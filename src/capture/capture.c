@@ -58,16 +58,19 @@ static const char *guest_of(const struct capture *c)
 static void report_progress(struct capture *c)
 {
 	struct reader_figures now;
+	struct spool_figures spool;
 
 	if (!c->options->progress)
 		return;
 	reader_figures(c->reader, &now);
+	spool_figures(c->spool, &spool);
 	c->options->progress(c->options->progress_context,
 			     &(struct capture_progress){
 				     .pages_total = now.pages_total,
 				     .pages_done = now.pages,
 				     .pages_zero = now.pages_zero,
 				     .bytes_read = now.bytes,
+				     .spool_bytes = spool.now_bytes,
 				     .elapsed_ms = monotonic_ms() - c->started_ms,
 			     });
 }
@@ -235,6 +238,7 @@ static void fill_result(struct capture *c, const struct manifest *m, struct capt
 	spool_figures(c->spool, &spool);
 	*result = (struct capture_result){
 		.id = m->id,
+		.memory_bytes = layout_bytes(&m->layout),
 		.pages_total = m->layout.pages,
 		.pages_zero = m->pages_zero,
 		.pages_changed = m->pages_changed,

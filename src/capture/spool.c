@@ -359,6 +359,7 @@ void spool_figures(struct spool *s, struct spool_figures *figures)
 	pthread_mutex_lock(&s->lock);
 	*figures = (struct spool_figures){
 		.limit_bytes = s->slabs_max * STORE_SEGMENT_BYTES,
+		.now_bytes = s->in_use * STORE_SEGMENT_BYTES,
 		.used_bytes = s->in_use_max * STORE_SEGMENT_BYTES,
 		.full_us = s->full_us,
 		.put_bytes = s->put_bytes,

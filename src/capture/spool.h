@@ -46,6 +46,7 @@ int spool_drain(struct spool *s, struct fault *f);
 
 struct spool_figures {
 	uint64_t limit_bytes;
+	uint64_t now_bytes;	/* in it */
 	uint64_t used_bytes;	/* the most that was in it */
 	int64_t full_us;	/* how long take() waited */
 	uint64_t put_bytes;	/* what was to be written, */
