@@ -50,6 +50,7 @@ struct operation {
 	/* Asks who carries it out to end it; NULL: it cannot be. */
 	void (*cancel)(void *context);
 	void *context;
+	uint64_t end; /* rises with each that ends */
 	struct operation *older;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vmguard/operations.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 struct operations {
 	struct operation *newest;
 	uint64_t next_id;
-	size_t ended;
+	uint64_t ended; /* so far */
 };
 
 static const char *const kinds[] = {"capture", "restore"};
@@ -78,18 +79,18 @@ bool operation_is_over(const struct operation *o)
 	return o->ended_ms != 0;
 }
 
-/* There is one: more than one has ended. */
+/* The first that ended, not the first that began: whoever waits for a long one still finds it. */
 static void forget_oldest(struct operations *all)
 {
 	struct operation **oldest = NULL;
 
 	for (struct operation **at = &all->newest; *at; at = &(*at)->older)
-		if (operation_is_over(*at))
+		if (operation_is_over(*at) && (!oldest || (*at)->end < (*oldest)->end))
 			oldest = at;
+	assert(oldest);
 	struct operation *o = *oldest;
 	*oldest = o->older;
 	free(o);
-	all->ended--;
 }
 
 void operation_end(struct operations *all, struct operation *o, const char *why, int64_t now_ms)
@@ -103,7 +104,8 @@ void operation_end(struct operations *all, struct operation *o, const char *why,
 	o->version++;
 	if (!why && o->progress >= 0)
 		o->progress = 1;
-	if (++all->ended > OPERATIONS_ENDED_KEPT)
+	o->end = ++all->ended;
+	if (all->ended > OPERATIONS_ENDED_KEPT)
 		forget_oldest(all);
 }
 

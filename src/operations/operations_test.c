@@ -91,6 +91,20 @@ START_TEST(the_oldest_that_ended_is_forgotten)
 }
 END_TEST
 
+START_TEST(one_that_took_long_is_kept_when_it_ends)
+{
+	open_all();
+	struct operation *slow = begin(OPERATION_RESTORE, "web");
+	uint64_t id = slow->id;
+	for (int i = 0; i < OPERATIONS_ENDED_KEPT; i++)
+		operation_end(all, begin(OPERATION_CAPTURE, "db"), NULL, 2000);
+	operation_end(all, slow, NULL, 2000);
+	ck_assert_ptr_eq(operations_find(all, id), slow);
+	ck_assert_ptr_null(operations_find(all, id + 1));
+	operations_close(all);
+}
+END_TEST
+
 START_TEST(its_json_leaves_out_what_is_not_known)
 {
 	open_all();
@@ -118,4 +132,4 @@ END_TEST
 
 UNIT_MAIN("operations", the_newest_comes_first, what_is_cancelled_may_have_been_done,
 	  what_a_guest_needs_is_not_cancelled, the_oldest_that_ended_is_forgotten,
-	  its_json_leaves_out_what_is_not_known)
+	  one_that_took_long_is_kept_when_it_ends, its_json_leaves_out_what_is_not_known)
