@@ -15,7 +15,7 @@
 enum metric_type { METRIC_GAUGE, METRIC_COUNTER, METRIC_HISTOGRAM };
 
 struct metric_label {
-	const char *name, *value; /* the value is UTF-8, and escaped here */
+	const char *name, *value; /* the value is escaped here; what is no UTF-8 becomes "?" */
 };
 
 /* Of a sample; ended by one without a name. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vmguard/metrics.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "unit.h"
 
@@ -24,7 +26,7 @@ START_TEST(a_family_is_described_once)
 					  "vmguard_guests{state=\"watching\",host=\"a\"} 3\n"
 					  "# HELP vmguard_start_time_seconds Since when\n"
 					  "# TYPE vmguard_start_time_seconds gauge\n"
-					  "vmguard_start_time_seconds 1763913600.12\n");
+					  "vmguard_start_time_seconds 1763913600.125\n");
 	metrics_free(m);
 }
 END_TEST
@@ -37,6 +39,39 @@ START_TEST(values_of_labels_are_escaped)
 	metrics_number(m, LABELS({"guest", "a\"b\\c\nd"}), 1);
 	ck_assert_ptr_nonnull(strstr(metrics_text(m), "x{guest=\"a\\\"b\\\\c\\nd\"} 1\n"));
 	metrics_free(m);
+}
+END_TEST
+
+START_TEST(what_is_no_utf8_costs_only_itself)
+{
+	struct metrics *m = metrics_new();
+
+	metrics_family(m, "x", METRIC_GAUGE, "y");
+	metrics_number(m, LABELS({"guest", "\xff G\xc3\xa4ste \xc3"}), 1);
+	ck_assert_ptr_nonnull(strstr(metrics_text(m), "x{guest=\"? G\xc3\xa4ste ?\"} 1\n"));
+	metrics_free(m);
+}
+END_TEST
+
+START_TEST(numbers_are_exact_and_short)
+{
+	static const struct {
+		double value;
+		const char *text;
+	} cases[] = {
+		{0.1, " 0.1\n"},      {0.1 + 0.2, " 0.30000000000000004\n"},
+		{-2.5, " -2.5\n"},    {9007199254740991, " 9007199254740991\n"},
+		{1e300, " 1e+300\n"}, {-NAN, " NaN\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct metrics *m = metrics_new();
+
+		metrics_family(m, "x", METRIC_GAUGE, "y");
+		metrics_number(m, NULL, cases[i].value);
+		ck_assert_ptr_nonnull(strstr(metrics_text(m), cases[i].text));
+		metrics_free(m);
+	}
 }
 END_TEST
 
@@ -72,5 +107,58 @@ START_TEST(buckets_are_cumulated)
 }
 END_TEST
 
-UNIT_MAIN("metrics", a_family_is_described_once, values_of_labels_are_escaped, counts_stay_exact,
-	  buckets_are_cumulated)
+START_TEST(no_memory_is_told_at_the_end)
+{
+	static char label[1 << 20];
+	struct rlimit before, none;
+
+	if (SANITIZED)
+		return; /* it reserves terabytes */
+	memset(label, 'x', sizeof(label) - 1);
+	struct metrics *m = metrics_new();
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &before), 0);
+	none = (struct rlimit){.rlim_cur = 1 << 20, .rlim_max = before.rlim_max};
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &none), 0);
+	metrics_family(m, "x", METRIC_GAUGE, "y");
+	for (int i = 0; i < 8; i++)
+		metrics_number(m, LABELS({"guest", label}), i);
+	const char *text = metrics_text(m);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &before), 0);
+	ck_assert_ptr_null(text);
+	metrics_free(m);
+}
+END_TEST
+
+/* Prometheus' own reader, where it is installed. */
+START_TEST(prometheus_reads_it)
+{
+	struct metrics *m = metrics_new();
+	struct histogram h;
+
+	if (system("command -v promtool >/dev/null") != 0) { // NOLINT(bugprone-command-processor)
+		printf("# not read by promtool, which is not installed\n");
+		metrics_free(m);
+		return;
+	}
+	histogram_init(&h, seconds, 3);
+	histogram_add(&h, .7);
+	metrics_family(m, "vmguard_events_total", METRIC_COUNTER, "What happened");
+	metrics_number(m, LABELS({"kind", "a \"b\" \\ c\nd"}, {"guest", "\xff"}), 7);
+	metrics_family(m, "vmguard_age_seconds", METRIC_GAUGE, "Of the last one");
+	metrics_number(m, LABELS({"guest", "none"}), 1e-300);
+	metrics_number(m, LABELS({"guest", "all"}), -NAN);
+	metrics_number(m, LABELS({"guest", "one"}), -INFINITY);
+	metrics_family(m, "vmguard_pause_seconds", METRIC_HISTOGRAM, "Pauses");
+	metrics_histogram(m, &h);
+	FILE *tool =
+		popen("promtool check metrics >&2", "we"); // NOLINT(bugprone-command-processor)
+	ck_assert_ptr_nonnull(tool);
+	ck_assert_int_ge(fputs(metrics_text(m), tool), 0);
+	ck_assert_int_eq(pclose(tool), 0);
+	metrics_free(m);
+}
+END_TEST
+
+UNIT_MAIN("metrics", a_family_is_described_once, values_of_labels_are_escaped,
+	  what_is_no_utf8_costs_only_itself, numbers_are_exact_and_short, counts_stay_exact,
+	  buckets_are_cumulated, no_memory_is_told_at_the_end, prometheus_reads_it)
