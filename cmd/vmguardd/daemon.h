@@ -86,6 +86,7 @@ struct daemon {
 	bool listing;		 /* policies are being read */
 	bool store_away;	 /* that could not be done the last time */
 	int64_t list_ms;	 /* when they are read again */
+	int64_t look_ms;	 /* when guests are looked at again that nobody tells of */
 	bool stopping;
 };
 

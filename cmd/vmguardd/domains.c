@@ -11,8 +11,12 @@
 struct domain {
 	struct domain *next;
 	char uuid[LIBVIRT_UUID_BYTES], name[LIBVIRT_NAME_BYTES];
-	bool runs;
+	bool runs;   /* at first: as far as an earlier daemon knew */
 	bool listed; /* since the connection was made */
+	/* Where it does not run any more, and nobody was told yet: how it ended. */
+	bool untold;
+	enum guard_event ended;
+	char how[128];
 };
 
 struct domains {
@@ -32,17 +36,42 @@ static bool is_named(const struct domain *domain, const char *name)
 
 /* ---- guests of a domain ------------------------------------------------------------------- */
 
-static void tell_guests(const struct domains *of, const struct domain *domain,
-			enum guard_event event, const char *how)
+static void tell_guest(struct guest *g, struct domain *domain)
 {
-	const struct guard_news news = {.event = event, .why = how};
+	const struct guard_news runs = {.event = GUARD_APPEARED};
+	const struct guard_news ended = {.event = domain->ended, .why = domain->how};
 
+	snprintf(g->uuid, sizeof(g->uuid), "%s", domain->uuid);
+	note_write(g->daemon, g->uuid, domain->runs);
+	if (domain->runs || domain->untold)
+		guard_tell(&g->guard, domain->runs ? &runs : &ended, daemon_now_ms());
+	domain->untold = false;
+}
+
+static bool is_of(const struct guest *g, const struct domains *of, const struct domain *domain)
+{
+	return g->stage == GUEST_GUARDED && !strcmp(g->policy.connect, of->uri) &&
+	       is_named(domain, g->policy.domain);
+}
+
+static void tell_guests(const struct domains *of, struct domain *domain)
+{
 	for (struct guest *g = of->daemon->guests, *next; g; g = next) {
 		next = g->next;
-		if (g->stage == GUEST_GUARDED && !strcmp(g->policy.connect, of->uri) &&
-		    is_named(domain, g->policy.domain))
-			guard_tell(&g->guard, &news, daemon_now_ms());
+		if (is_of(g, of, domain))
+			tell_guest(g, domain);
 	}
+}
+
+static void end(const struct domains *of, struct domain *domain, enum guard_event event,
+		const char *how)
+{
+	domain->runs = false;
+	domain->untold = true;
+	domain->ended = event;
+	snprintf(domain->how, sizeof(domain->how), "%s",
+		 *how ? how : "nobody saw how it ended; 'vmguard restore' continues it");
+	tell_guests(of, domain);
 }
 
 /* ---- sights ------------------------------------------------------------------------------- */
@@ -56,6 +85,7 @@ static struct domain *find(struct domains *of, const struct libvirt_sight *s)
 	if (!made)
 		return NULL;
 	snprintf(made->uuid, sizeof(made->uuid), "%s", s->uuid);
+	made->runs = note_ran(of->daemon, made->uuid);
 	made->next = of->all;
 	of->all = made;
 	return made;
@@ -80,23 +110,22 @@ static void see_domain(struct domains *of, const struct libvirt_sight *s)
 
 	if (!domain)
 		return;
-	bool ran = domain->runs;
 	snprintf(domain->name, sizeof(domain->name), "%s", s->name);
-	domain->runs = s->kind == LIBVIRT_RUNS;
 	domain->listed = true;
-	if (domain->runs || ran)
-		tell_guests(of, domain, event_of(s->kind),
-			    s->how[0] ? s->how : "nobody saw how it ended");
+	if (s->kind == LIBVIRT_RUNS) {
+		domain->runs = true;
+		tell_guests(of, domain);
+	} else if (domain->runs) {
+		end(of, domain, event_of(s->kind), s->how);
+	}
 }
 
 /* Those that were not listed are not there any more: transient ones that ended meanwhile. */
 static void end_list(struct domains *of)
 {
 	for (struct domain *domain = of->all; domain; domain = domain->next)
-		if (domain->runs && !domain->listed) {
-			domain->runs = false;
-			tell_guests(of, domain, GUARD_SHUT_DOWN, "nobody saw how it ended");
-		}
+		if (domain->runs && !domain->listed)
+			end(of, domain, GUARD_SHUT_DOWN, "");
 }
 
 static void begin_away(struct domains *of, const char *how)
@@ -181,14 +210,13 @@ int domains_watch(struct daemon *d, const struct policy *p, struct fault *f)
 	return 0;
 }
 
-bool domains_run(const struct daemon *d, const struct policy *p)
+void domains_tell(struct guest *g)
 {
-	const struct domains *of = of_policy(d, p);
+	struct domains *of = of_policy(g->daemon, &g->policy);
 
-	for (const struct domain *domain = of ? of->all : NULL; domain; domain = domain->next)
-		if (domain->runs && is_named(domain, p->domain))
-			return true;
-	return false;
+	for (struct domain *domain = of ? of->all : NULL; domain; domain = domain->next)
+		if (is_of(g, of, domain))
+			tell_guest(g, domain);
 }
 
 void domains_each(const struct daemon *d, void (*each)(void *context, const char *uri, bool up),

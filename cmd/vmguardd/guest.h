@@ -4,6 +4,7 @@
 
 #include "daemon.h"
 #include "vmguard/capture.h"
+#include "vmguard/libvirt.h"
 #include "vmguard/session.h"
 
 /*
@@ -55,6 +56,8 @@ struct guest {
 	pid_t restore;		 /* the process, or 0 */
 	int restore_said;	 /* what it says: a memory file; -1 */
 	sd_event_source *restore_end;
+	sd_event_source *qemu_end;     /* of one without libvirt, while it runs */
+	char uuid[LIBVIRT_UUID_BYTES]; /* of its domain; "": not seen yet */
 };
 
 static inline struct guest *guest_of(struct guard *g)
@@ -112,6 +115,16 @@ void domains_each(const struct daemon *d, void (*each)(void *context, const char
 		  void *context);
 /* Watches the libvirt of this policy, where it has one and nobody does yet. */
 int domains_watch(struct daemon *d, const struct policy *p, struct fault *f);
-/* Whether a domain of it runs. */
-bool domains_run(const struct daemon *d, const struct policy *p);
+/* Tells the guard of a guest that is new what was seen of its domain. */
+void domains_tell(struct guest *g);
 void domains_free(struct daemon *d);
+
+/* sockets.c */
+/* Whether QEMUs of guests without libvirt are there now. */
+void sockets_look(struct daemon *d);
+void sockets_forget(struct guest *g);
+
+/* note.c */
+void note_write(const struct daemon *d, const char *uuid, bool runs);
+bool note_ran(const struct daemon *d, const char *uuid); /* and the host was not booted since */
+void note_remove(const struct daemon *d, const char *uuid);

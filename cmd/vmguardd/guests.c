@@ -22,7 +22,8 @@ struct guard_terms guest_terms(const struct policy *p)
 
 	return (struct guard_terms){
 		.interval_ms = p->interval_ms,
-		.on_failure = on_failure[p->on_failure],
+		/* How another QEMU is started without libvirt only its user knows. */
+		.on_failure = p->qmp[0] ? GUARD_MANUAL : on_failure[p->on_failure],
 		.restart_limit = (unsigned)p->restarts,
 		.restart_window_ms = p->restart_window_ms,
 	};
@@ -104,6 +105,9 @@ static void remove_guest(struct guest *g)
 	bool guarded = g->stage == GUEST_GUARDED;
 
 	g->stage = GUEST_LEAVING;
+	sockets_forget(g);
+	if (g->uuid[0])
+		note_remove(g->daemon, g->uuid);
 	tell(g, EVENT_GUEST_UNPROTECTED, "it is protected no more");
 	if (guarded)
 		guard_tell(&g->guard, &news, daemon_now_ms());
@@ -272,6 +276,7 @@ void guests_free(struct daemon *d)
 	for (struct guest *g; (g = d->guests);) {
 		d->guests = g->next;
 		restore_abandon(g);
+		sockets_forget(g);
 		kept_free(g->kept);
 		free(g);
 	}

@@ -16,7 +16,8 @@ enum {
 	OTHER_JOBS = 8,	 /* policies, first looks, closing: none takes long, but any may wait */
 	STOP_MS = 60000, /* QEMU has to finish what it has begun, else its guest would hang */
 	CAPTURE_JOBS = 64,
-	STEP_AT_MOST_MS = 1000, /* a timer that is not asked for: policies, guests that may go */
+	LOOK_EVERY_MS = 500,   /* for what nobody tells */
+	STEP_AT_MOST_MS = 500, /* a timer that is not asked for: policies, guests that may go */
 };
 
 int64_t daemon_now_ms(void)
@@ -34,7 +35,11 @@ void daemon_step(struct daemon *d)
 		return;
 	guards_step(d->guards, now_ms);
 	guests_list(d);
-	guests_report(d);
+	if (now_ms >= d->look_ms) {
+		d->look_ms = now_ms + LOOK_EVERY_MS;
+		sockets_look(d);
+		guests_report(d);
+	}
 	followers_pump(d);
 	int64_t wake_ms = guards_wake_ms(d->guards);
 	if (wake_ms > now_ms + STEP_AT_MOST_MS)

@@ -33,10 +33,15 @@ static int make_folder(const char *path, mode_t mode, struct fault *f)
 /* Programs that are started have the same run directory. */
 static int make_folders(const struct config *c, struct fault *f)
 {
+	char notes[CONFIG_TEXT_BYTES + 16];
 	int r = make_folder(c->run_directory, 0755, f);
 
+	snprintf(notes, sizeof(notes), "%s/protected", c->state_directory);
+
 	if (!r)
-		r = make_folder(c->state_directory, 0750, f);
+		r = make_folder(c->state_directory, 0755, f);
+	if (!r)
+		r = make_folder(notes, 0755, f);
 	if (!r && setenv("VMGUARD_RUN_DIR", c->run_directory, true) < 0)
 		r = fault_errno(f, -errno, "start");
 	return r;

@@ -83,7 +83,6 @@ static void guard(struct guest *g, const struct meeting *m)
 {
 	struct daemon *d = g->daemon;
 	const struct guard_terms terms = guest_terms(&g->policy);
-	const struct guard_news runs = {.event = GUARD_APPEARED};
 	int64_t now_ms = daemon_now_ms();
 	struct fault f;
 
@@ -97,8 +96,7 @@ static void guard(struct guest *g, const struct meeting *m)
 	const struct taken *newest = taken_newest(g);
 	if (newest)
 		guard_found(&g->guard, newest->number, now_ms - (wall_ms() - newest->time_ms));
-	if (domains_run(d, &g->policy))
-		guard_tell(&g->guard, &runs, now_ms);
+	domains_tell(g);
 }
 
 static void done(struct job *base)
