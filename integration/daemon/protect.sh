@@ -44,6 +44,29 @@ linux_verifies web 1
 before=$(newest web)
 wait_until 60 is_beyond web "$before"
 
+step "its QEMU is killed while nobody looks"
+rm -f "$STORY/web.serial"
+process_kill daemon
+process_kill web
+daemon_start
+wait_until 60 grep -q "ok" "$STORY/web.serial"
+domain_adopt libvirt web
+linux_verifies web 1
+before=$(newest web)
+wait_until 60 is_beyond web "$before"
+
+step "a guest without libvirt"
+KIND=counter
+counter_args
+guest_start solo -M pc -m 128 "${COUNTER_ARGS[@]}"
+protect solo "qmp=$STORY/solo.qmp" interval=1s
+wait_until 60 is_beyond solo 2
+process_kill solo
+wait_until 30 is_state solo down
+restore "solo@$(newest solo)" again "$store" -M pc -m 128 "${COUNTER_ARGS[@]}"
+ask DELETE /v1/guests/solo/policy
+KIND=linux
+
 step "its user ends it"
 host_virsh libvirt destroy web
 wait_until 30 is_state web stopped

@@ -87,10 +87,15 @@ static void see_vcpus(struct capture *c)
 	}
 }
 
+static bool is_stopped(const struct capture *c)
+{
+	return c->options->stop && __atomic_load_n(c->options->stop, __ATOMIC_RELAXED);
+}
+
 /* Events, progress, a wish to stop; POLL_MS or less. */
 static void turn(struct capture *c)
 {
-	if (c->options->stop && __atomic_load_n(c->options->stop, __ATOMIC_RELAXED))
+	if (is_stopped(c))
 		reader_abandon(c->reader);
 	report_progress(c);
 	see_vcpus(c);
@@ -166,13 +171,23 @@ static void release_guest(struct capture *c)
 		rescue_release(pid, &report, &ignored);
 }
 
+/* QEMU has ended its part: what is left is between us and the store, and takes its time. */
+static int drain(struct capture *c, struct fault *f)
+{
+	while (!spool_wait(c->spool, POLL_MS)) {
+		if (is_stopped(c))
+			spool_cancel(c->spool);
+		report_progress(c);
+	}
+	return spool_drain(c->spool, f);
+}
+
 /* How it went, the cause before its consequences: QEMU, then the store, then the stream. */
 static int judge(struct capture *c, struct fault *f)
 {
 	struct fault read_fault;
-	int stopped = c->options->stop && __atomic_load_n(c->options->stop, __ATOMIC_RELAXED);
 	int read = reader_finish(c->reader, &read_fault);
-	int written = spool_drain(c->spool, f);
+	int written = drain(c, f);
 
 	if (c->state.failed)
 		return c->engine.ops->explain(&c->engine, f);
@@ -180,7 +195,7 @@ static int judge(struct capture *c, struct fault *f)
 		*f = c->monitor_fault;
 		return fault_wrap(f, "QEMU ended during the snapshot");
 	}
-	if (stopped)
+	if (is_stopped(c))
 		return fault_set(f, -ECANCELED, "stopped; the checkpoint was dropped");
 	if (written < 0)
 		return written;

@@ -270,6 +270,12 @@ int spool_new(struct store_image *image, struct spool **out, struct fault *f)
 	return 0;
 }
 
+/* Locked. */
+static bool is_idle(const struct spool *s)
+{
+	return !s->queue && !s->under_way;
+}
+
 void spool_free(struct spool *s)
 {
 	if (!s)
@@ -277,7 +283,7 @@ void spool_free(struct spool *s)
 	pthread_mutex_lock(&s->lock);
 	s->ending = true;
 	pthread_cond_signal(&s->work);
-	while (s->queue || s->under_way)
+	while (!is_idle(s))
 		pthread_cond_wait(&s->idle, &s->lock);
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->writer, NULL);
@@ -340,10 +346,24 @@ static int fault_full(const struct spool *s, struct fault *f)
 			 mib(s->put_bytes - s->written_bytes));
 }
 
+bool spool_wait(struct spool *s, int ms)
+{
+	int64_t until_us = clock_us(CLOCK_MONOTONIC) + ms * INT64_C(1000);
+	const struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
+	int r = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (!is_idle(s) && !r)
+		r = pthread_cond_clockwait(&s->idle, &s->lock, CLOCK_MONOTONIC, &until);
+	bool idle = is_idle(s);
+	pthread_mutex_unlock(&s->lock);
+	return idle;
+}
+
 int spool_drain(struct spool *s, struct fault *f)
 {
 	pthread_mutex_lock(&s->lock);
-	while (s->queue || s->under_way)
+	while (!is_idle(s))
 		pthread_cond_wait(&s->idle, &s->lock);
 	int r = s->result;
 	if (r == -ENOSPC || r == -EDQUOT)

@@ -38,6 +38,9 @@ struct image_buffers *spool_buffers(struct spool *s);
 /* Nothing more is written; take() gives NULL. Any thread. */
 void spool_cancel(struct spool *s);
 
+/* Waits for that at most so long: whether nothing is to be written any more. */
+bool spool_wait(struct spool *s, int ms);
+
 /*
  * Waits until all that was put is written: 0, or the first write's failure. -ENOSPC, -EDQUOT: says
  * how much is missing.
