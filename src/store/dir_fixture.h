@@ -3,6 +3,7 @@
 #pragma once
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 
 #include "contract_calls.h"
@@ -46,7 +47,10 @@ static inline void remove_texts(void)
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/.texts-test/.lock", folder);
-	ck_assert_int_eq(unlink(path), 0);
+	if (unlink(path) < 0) {
+		ck_assert_int_eq(errno, ENOENT); /* there were no texts in this test */
+		return;
+	}
 	*strrchr(path, '/') = '\0';
 	ck_assert_int_eq(rmdir(path), 0);
 }
