@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon.h"
 #include "verb.h"
 
 enum value {
@@ -62,6 +63,15 @@ static const struct row {
 	{"key-file", TEXT, offsetof(struct arguments, key_file)},
 	{"encrypt", FLAG, offsetof(struct arguments, encrypt)},
 	{"whole", FLAG, offsetof(struct arguments, whole)},
+	{"socket", TEXT, offsetof(struct arguments, socket)},
+	{"host", TEXT, offsetof(struct arguments, host)},
+	{"cert", TEXT, offsetof(struct arguments, cert)},
+	{"cert-key", TEXT, offsetof(struct arguments, cert_key)},
+	{"ca", TEXT, offsetof(struct arguments, ca)},
+	{"guest", TEXT, offsetof(struct arguments, guest)},
+	{"watch", FLAG, offsetof(struct arguments, watch)},
+	{"follow", FLAG, offsetof(struct arguments, follow)},
+	{"no-wait", FLAG, offsetof(struct arguments, no_wait)},
 	{"json", FLAG, offsetof(struct arguments, json)},
 };
 
@@ -175,7 +185,10 @@ bool arguments_read(const struct verb *verb, const char *accepted, int argc, cha
 	a->rest = argv + optind;
 	a->rest_count = argc - optind;
 	if (is_accepted(accepted, "store") && !a->store && !a->resume)
-		*exit = usage_error(verb, "--store says where: dir:PATH or rbd:POOL");
+		a->store = settings_store();
+	if (is_accepted(accepted, "store") && !a->store && !a->resume)
+		*exit = usage_error(verb, "--store says where, or [store] uri in vmguard.conf: "
+					  "dir:PATH or rbd:POOL");
 	else if (a->encrypt && !a->key_file)
 		*exit = usage_error(verb, "--encrypt needs --key-file FILE, whose bytes are the "
 					  "key");

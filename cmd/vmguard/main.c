@@ -8,9 +8,11 @@
 #include "vmguard/waker.h"
 
 static const struct verb *const verbs[] = {
-	&verb_snapshot, &verb_snapshots, &verb_info,  &verb_diff,  &verb_verify,
-	&verb_prune,	&verb_restore,	 &verb_clone, &verb_drill, &verb_export,
-	&verb_delete,	&verb_rescue,	 &verb_check, &verb_hook,
+	&verb_snapshot,	  &verb_snapshots, &verb_info,	 &verb_diff,	&verb_verify,
+	&verb_prune,	  &verb_restore,   &verb_clone,	 &verb_drill,	&verb_export,
+	&verb_delete,	  &verb_rescue,	   &verb_check,	 &verb_hook,	&verb_status,
+	&verb_protect,	  &verb_unprotect, &verb_policy, &verb_capture, &verb_resume,
+	&verb_operations, &verb_cancel,	   &verb_events,
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
@@ -20,7 +22,7 @@ static void print_help(FILE *out)
 	fprintf(out, "vmguard keeps running virtual machines in snapshots and continues them.\n\n"
 		     "Usage: vmguard VERB [OPTIONS]\n\n");
 	for (int i = 0; i < VERBS; i++)
-		fprintf(out, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+		fprintf(out, "  %-11s %s\n", verbs[i]->name, verbs[i]->summary);
 	fprintf(out, "\n'vmguard VERB --help' tells about one of them, vmguard(1) about all.\n");
 }
 

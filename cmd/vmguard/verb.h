@@ -45,9 +45,26 @@ extern const struct verb verb_clone;
 extern const struct verb verb_drill;
 extern const struct verb verb_check;
 extern const struct verb verb_hook;
+extern const struct verb verb_status;
+extern const struct verb verb_protect;
+extern const struct verb verb_unprotect;
+extern const struct verb verb_policy;
+extern const struct verb verb_capture;
+extern const struct verb verb_resume;
+extern const struct verb verb_operations;
+extern const struct verb verb_cancel;
+extern const struct verb verb_events;
 
 /* What several verbs say in their help. */
-#define HELP_STORE "  --store URI       dir:PATH or rbd:POOL[/PREFIX][?conf=FILE&id=USER]\n"
+#define HELP_STORE                                                                 \
+	"  --store URI       dir:PATH or rbd:POOL[/PREFIX][?conf=FILE&id=USER];\n" \
+	"                    default: that of vmguard.conf\n"
+#define HELP_DAEMON                                                                   \
+	"  --socket PATH     where vmguardd answers; default: that of vmguard.conf\n" \
+	"  --host URL        instead, another host's: https://NAME:PORT, with\n"      \
+	"  --cert FILE --cert-key FILE --ca FILE\n"                                   \
+	"                    who asks there, and whose certificate is believed\n"
+#define DAEMON_OPTIONS "socket host cert cert-key ca "
 #define HELP_GUEST                                                      \
 	"  --qmp PATH        the QMP socket of the guest's QEMU, or\n"  \
 	"  --domain NAME     the name or UUID of a domain of libvirt\n" \
@@ -76,6 +93,8 @@ struct arguments {
 	const char *transfer_cpus;
 	const char *protect, *unprotect, *release; /* NAME@N */
 	const char *key_file;
+	const char *socket, *host, *cert, *cert_key, *ca; /* of a vmguardd */
+	const char *guest;
 	uint64_t spool_bytes;
 	uint64_t max_rate; /* bytes a second */
 	int64_t every_ms;  /* 0: once */
@@ -93,6 +112,7 @@ struct arguments {
 	bool resume;
 	bool encrypt;
 	bool whole;
+	bool watch, follow, no_wait;
 	bool json;
 	char **rest; /* what stands behind the options, up to NULL */
 	int rest_count;

@@ -125,12 +125,12 @@ static size_t sort_guests(const struct daemon *d, const struct guest ***sorted)
 
 	for (const struct guest *g = d->guests; g; g = g->next)
 		all++;
-	*sorted = calloc(all + 1, sizeof(**sorted));
+	*sorted = (const struct guest **)calloc(all + 1, sizeof(const struct guest *));
 	for (const struct guest *g = d->guests; *sorted && g; g = g->next)
 		if (g->stage == GUEST_GUARDED)
 			(*sorted)[count++] = g;
 	if (count)
-		qsort(*sorted, count, sizeof(**sorted), by_name);
+		qsort((void *)*sorted, count, sizeof(const struct guest *), by_name);
 	return count;
 }
 
@@ -144,7 +144,7 @@ struct json_object *describe_guests(const struct daemon *d)
 	json_add_time(o, "time", wall_ms());
 	for (size_t i = 0; i < count; i++)
 		json_object_array_add(array, describe_guest(sorted[i]));
-	free(sorted);
+	free((void *)sorted);
 	json_object_object_add(o, "guests", array);
 	return o;
 }

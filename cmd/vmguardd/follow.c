@@ -15,7 +15,7 @@
 #include "vmguard/json_text.h"
 #include "vmguard/operations.h"
 
-enum { GUESTS_EVERY_MS = 1000, EVENTS_DEFAULT = 100, EVENTS_MAX = 1000 };
+enum { GUESTS_EVERY_MS = 1000, GUESTS_AGE_MS = 2000, EVENTS_DEFAULT = 100, EVENTS_MAX = 1000 };
 
 struct follower {
 	struct follower *next;
@@ -50,8 +50,9 @@ static int pump_guests(struct follower *w)
 	struct daemon *d = w->daemon;
 	int64_t now_ms = daemon_now_ms();
 
-	if (w->version == d->guests_version + 1 ||
-	    (w->version && now_ms < w->sent_ms + GUESTS_EVERY_MS))
+	bool is_new = w->version != d->guests_version + 1;
+
+	if (w->version && now_ms < w->sent_ms + (is_new ? GUESTS_EVERY_MS : GUESTS_AGE_MS))
 		return 0;
 	int r = send_json(w, "guests", describe_guests(d));
 	if (r < 0)

@@ -135,9 +135,8 @@ void request_restore(void *daemon, struct api_request *r)
 	enum guard_state s = g->guard.state;
 	if (g->asked)
 		accept_operation(r, g->asked);
-	else if ((s == GUARD_DOWN || s == GUARD_LOST) && g->guard.checkpoint)
-		ask(g, OPERATION_RESTORE, r);
-	else if (s == GUARD_CONTINUING)
+	else if (s == GUARD_CONTINUING ||
+		 ((s == GUARD_DOWN || s == GUARD_LOST) && g->guard.checkpoint))
 		ask(g, OPERATION_RESTORE, r);
 	else
 		refuse(g, r,
