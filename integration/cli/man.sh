@@ -48,7 +48,7 @@ process_alive restored || fail "the restored guest does not run"
 
 step "help and page agree"
 text=$(mandoc -T ascii "$page" | sed 's/.\x08//g')
-for verb in snapshot snapshots info diff verify prune restore clone drill export delete rescue check hook; do
+for verb in $("$VMGUARD" --help | sed -nE 's/^  ([a-z]+) .*/\1/p'); do
 	help=$("$VMGUARD" "$verb" --help)
 	while read -r option; do
 		grep -qe "$option\b" <<<"$text" || fail "$verb $option is not in the page"
