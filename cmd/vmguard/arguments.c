@@ -59,6 +59,7 @@ static const struct row {
 	{"define", FLAG, offsetof(struct arguments, define)},
 	{"resume", FLAG, offsetof(struct arguments, resume)},
 	{"keep-clock", FLAG, offsetof(struct arguments, keep_clock)},
+	{"keep-network", FLAG, offsetof(struct arguments, keep_network)},
 	{"no-verify", FLAG, offsetof(struct arguments, no_verify)},
 	{"key-file", TEXT, offsetof(struct arguments, key_file)},
 	{"encrypt", FLAG, offsetof(struct arguments, encrypt)},

@@ -12,7 +12,13 @@
 
 #include "daemon.h"
 
-enum { AGE_BYTES = 24, AGES_BYTES = 2 * AGE_BYTES + 4, NAME_COLUMNS_MIN = 5, NAME_COLUMNS_MAX = 23, WHY_COLUMNS = 78 };
+enum {
+	AGE_BYTES = 24,
+	AGES_BYTES = 2 * AGE_BYTES + 4,
+	NAME_COLUMNS_MIN = 5,
+	NAME_COLUMNS_MAX = 23,
+	WHY_COLUMNS = 78
+};
 
 #define RED "\033[31m"
 #define YELLOW "\033[33m"

@@ -117,6 +117,7 @@ struct restore_options restored_options(struct restored *r)
 		.max_rate = r->arguments->max_rate,
 		.store_wait_ms = r->arguments->store_wait_ms,
 		.keep_clock = r->arguments->keep_clock,
+		.keep_network = r->arguments->keep_network,
 		.stop = interrupt_catch("\nstopping\n"),
 		.since_ms = r->since_ms,
 	};
@@ -403,8 +404,9 @@ static int run(struct restored *r)
 
 static int restore_run(int argc, char **argv)
 {
-	static const char accepted[] = "qmp connect domain define store mode disks yes resume "
-				       "max-rate store-wait keep-clock no-verify key-file json";
+	static const char accepted[] =
+		"qmp connect domain define store mode disks yes resume "
+		"max-rate store-wait keep-clock keep-network no-verify key-file json";
 	struct arguments a;
 	struct restored restored = {.arguments = &a, .since_ms = monotonic_ms()};
 	struct fault f;
@@ -442,6 +444,7 @@ const struct verb verb_restore = {
 	"  --max-rate SIZE   lazy: of memory that is not asked for, bytes a second (100M)\n"
 	"  --store-wait T    lazy: how long the store may be away (5m)\n"
 	"  --keep-clock      leave the guest's clock as far behind as it is\n"
+	"  --keep-network    do not tell switches where the guest is now\n"
 	"  --connect URI     libvirt starts the domain, as it was when the checkpoint was\n"
 	"                    taken; for a checkpoint that was taken with --domain\n"
 	"  --define          and defines it, where it is not defined there\n"

@@ -107,7 +107,7 @@ struct arguments {
 	bool define;
 	bool yes;
 	bool dry_run;
-	bool keep_clock;
+	bool keep_clock, keep_network;
 	bool no_verify;
 	bool resume;
 	bool encrypt;

@@ -44,6 +44,8 @@ static void arguments_of(const struct guest *g, const char *arguments[ARGUMENTS_
 	}
 	if (p->clock == POLICY_CLOCK_KEEP)
 		arguments[n++] = "--keep-clock";
+	if (p->network == POLICY_NETWORK_KEEP)
+		arguments[n++] = "--keep-network";
 	arguments[n++] = g->name;
 	arguments[n] = NULL;
 }

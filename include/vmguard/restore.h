@@ -50,6 +50,7 @@ struct restore_options {
 	void (*runs)(void *context, int64_t run_ms);
 	void *runs_context;
 	bool keep_clock;	  /* the guest's clock is left as it is */
+	bool keep_network;	  /* nobody is told where the guest is now */
 	const volatile int *stop; /* set by a signal handler: give up; may be NULL */
 };
 
@@ -65,6 +66,7 @@ enum network_outcome {
 	NETWORK_PAUSED,
 	NETWORK_ANNOUNCED, /* QEMU tells the network in these seconds where the guest is now */
 	NETWORK_NONE,	   /* the machine has none */
+	NETWORK_KEPT,	   /* as options.keep_network asks */
 	NETWORK_FAILED,
 };
 

@@ -26,9 +26,8 @@ const char *clock_outcome_name(enum clock_outcome o)
 const char *network_outcome_name(enum network_outcome o)
 {
 	static const char *const names[] = {
-		[NETWORK_PAUSED] = "paused",
-		[NETWORK_ANNOUNCED] = "announced",
-		[NETWORK_NONE] = "no network",
+		[NETWORK_PAUSED] = "paused",   [NETWORK_ANNOUNCED] = "announced",
+		[NETWORK_NONE] = "no network", [NETWORK_KEPT] = "kept",
 		[NETWORK_FAILED] = "failed",
 	};
 
@@ -153,7 +152,9 @@ static void begin(struct afterwards_work *w, struct hypervisor *h,
 		return fail_both(w->result, &f);
 	if (strcmp(state, "running") != 0)
 		return;
-	announce(h, w->result);
+	w->result->network = NETWORK_KEPT;
+	if (!options->keep_network)
+		announce(h, w->result);
 	w->result->clock = CLOCK_KEPT;
 	if (!options->keep_clock)
 		begin_clock(w, h);

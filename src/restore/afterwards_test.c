@@ -80,9 +80,12 @@ static struct hypervisor *open_fake(struct fake_qemu *q)
 }
 
 /* With an agent of this manner; returns what QEMU was told. */
+static bool keep_network;
+
 static int done_with(struct fake_qemu q, enum agent_manner manner, bool keep_clock)
 {
-	const struct restore_options options = {.keep_clock = keep_clock};
+	const struct restore_options options = {.keep_clock = keep_clock,
+						.keep_network = keep_network};
 
 	agent_start(&peer, manner);
 	afterwards_do(open_fake(&q), &options, &result);
@@ -106,6 +109,15 @@ START_TEST(leaves_the_clock_where_it_is_told_to)
 	ck_assert_int_eq(done_with(usual, AGENT_ANSWERS, true), 10);
 	ck_assert_str_eq(clock_outcome_name(result.clock), "kept");
 	ck_assert_int_eq(peer.time_ns, 0);
+}
+END_TEST
+
+START_TEST(tells_the_network_nothing_where_it_is_told_to)
+{
+	keep_network = true;
+	ck_assert_int_eq(done_with(usual, AGENT_ANSWERS, false), 0);
+	ck_assert_str_eq(network_outcome_name(result.network), "kept");
+	ck_assert_str_eq(clock_outcome_name(result.clock), "set");
 }
 END_TEST
 
@@ -194,7 +206,7 @@ START_TEST(gives_up_an_agent_that_is_silent_with_all_its_pages)
 END_TEST
 
 UNIT_MAIN("restore/afterwards", sets_the_clock_and_announces_the_network,
-	  leaves_the_clock_where_it_is_told_to, does_nothing_to_a_guest_that_is_paused,
-	  says_what_the_machine_does_not_have, says_what_failed,
-	  does_not_wait_for_an_agent_that_waits_for_its_pages, asks_again_while_pages_are_missing,
-	  gives_up_an_agent_that_is_silent_with_all_its_pages)
+	  leaves_the_clock_where_it_is_told_to, tells_the_network_nothing_where_it_is_told_to,
+	  does_nothing_to_a_guest_that_is_paused, says_what_the_machine_does_not_have,
+	  says_what_failed, does_not_wait_for_an_agent_that_waits_for_its_pages,
+	  asks_again_while_pages_are_missing, gives_up_an_agent_that_is_silent_with_all_its_pages)
