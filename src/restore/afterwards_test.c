@@ -79,9 +79,9 @@ static struct hypervisor *open_fake(struct fake_qemu *q)
 	return &q->base;
 }
 
-/* With an agent of this manner; returns what QEMU was told. */
 static bool keep_network;
 
+/* With an agent of this manner; returns what QEMU was told. */
 static int done_with(struct fake_qemu q, enum agent_manner manner, bool keep_clock)
 {
 	const struct restore_options options = {.keep_clock = keep_clock,
@@ -116,6 +116,7 @@ START_TEST(tells_the_network_nothing_where_it_is_told_to)
 {
 	keep_network = true;
 	ck_assert_int_eq(done_with(usual, AGENT_ANSWERS, false), 0);
+	keep_network = false;
 	ck_assert_str_eq(network_outcome_name(result.network), "kept");
 	ck_assert_str_eq(clock_outcome_name(result.clock), "set");
 }
