@@ -168,6 +168,7 @@ static void done(struct job *base)
 
 	g->capture = NULL;
 	g->kept = kept;
+	begun_remove(d, g->name);
 	if (base->result == 0)
 		tell_checkpoint(g, c);
 	else
@@ -190,8 +191,10 @@ int capture_begin(struct guest *g, struct fault *f)
 	}
 	*c = (struct capture_job){
 		.base = {.run = run, .done = done, .leave = leave}, .guest = g, .kept = g->kept};
+	begun_write(g);
 	int r = jobs_add(g->daemon->captures, &c->base, f);
 	if (r < 0) {
+		begun_remove(g->daemon, g->name);
 		free(c);
 		return r;
 	}

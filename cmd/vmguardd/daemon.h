@@ -83,10 +83,12 @@ struct daemon {
 
 	struct guest *guests;
 	struct domains *domains; /* of each libvirt that a policy names */
+	bool listed_once;	 /* the policies of this store are known */
 	bool listing;		 /* policies are being read */
 	bool store_away;	 /* that could not be done the last time */
 	int64_t list_ms;	 /* when they are read again */
 	int64_t look_ms;	 /* when guests are looked at again that nobody tells of */
+	unsigned rescues;	 /* under way; until they are over no guest is looked at */
 	bool stopping;
 };
 

@@ -119,6 +119,13 @@ int domains_watch(struct daemon *d, const struct policy *p, struct fault *f);
 void domains_tell(struct guest *g);
 void domains_free(struct daemon *d);
 
+/* begun.c */
+void begun_write(const struct guest *g);
+void begun_remove(const struct daemon *d, const char *guest);
+/* Frees the guests of captures that an earlier daemon had begun; d->rescues counts them. */
+void begun_rescue(struct daemon *d);
+void guest_tell_rescue(struct daemon *d, const char *guest, const struct rescue_report *r);
+
 /* sockets.c */
 /* Whether QEMUs of guests without libvirt are there now. */
 void sockets_look(struct daemon *d);

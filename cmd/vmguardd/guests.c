@@ -8,7 +8,7 @@
 
 #include "guest.h"
 
-enum { LIST_EVERY_MS = 5000 };
+enum { LIST_EVERY_MS = 5000, RESCUE_MS = 200 };
 
 /* ---- one guest ---------------------------------------------------------------------------- */
 
@@ -69,7 +69,8 @@ static struct guest *add(struct daemon *d, const char *name, const struct policy
 	g->policy = *p;
 	g->next = d->guests;
 	d->guests = g;
-	tell(g, EVENT_GUEST_PROTECTED, "it is protected");
+	if (d->listed_once) /* else it was already when this daemon was started */
+		tell(g, EVENT_GUEST_PROTECTED, "it is protected");
 	return g;
 }
 
@@ -198,7 +199,7 @@ static void take_one(struct daemon *d, const struct listed *one)
 		change(g, &one->policy);
 	else if ((g = add(d, one->name, &one->policy)))
 		g->listed = true;
-	if (g && g->stage == GUEST_NEW && !g->meeting)
+	if (g && g->stage == GUEST_NEW && !g->meeting && !d->rescues)
 		meet_begin(g);
 }
 
@@ -234,10 +235,11 @@ static void done(struct job *base)
 	struct daemon *d = l->daemon;
 
 	d->listing = false;
-	d->list_ms = daemon_now_ms() + LIST_EVERY_MS;
+	d->list_ms = daemon_now_ms() + (d->rescues ? RESCUE_MS : LIST_EVERY_MS);
 	tell_store(d, base->result < 0, &l->fault);
 	if (base->result == 0 && !d->stopping)
 		take(d, l);
+	d->listed_once = d->listed_once || base->result == 0;
 	free_listing(base);
 	daemon_step(d);
 }

@@ -168,6 +168,7 @@ int daemon_run(struct daemon *d, struct fault *f)
 		d->started_ms = wall_ms();
 		daemon_say(d, EVENT_DAEMON_STARTED, "started");
 		sd_notify(0, "READY=1");
+		begun_rescue(d);
 		daemon_step(d);
 		r = sd_event_loop(d->loop);
 		if (r < 0)

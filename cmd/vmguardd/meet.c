@@ -67,18 +67,6 @@ static int run(struct job *base)
 	return find_checkpoint(m, &m->fault);
 }
 
-static void tell_rescue(struct guest *g, const struct rescue_report *r)
-{
-	struct event e;
-
-	if (!r->drained_bytes && !r->areas_released)
-		return;
-	event_begin(&e, EVENT_CAPTURE_RESCUED, g->name);
-	event_number(&e, "drained_bytes", (int64_t)r->drained_bytes);
-	event_say(&e, "a capture that an earlier daemon had begun was ended, the guest goes on");
-	daemon_tell(g->daemon, &e);
-}
-
 static void guard(struct guest *g, const struct meeting *m)
 {
 	struct daemon *d = g->daemon;
@@ -106,7 +94,7 @@ static void done(struct job *base)
 	struct daemon *d = g->daemon;
 
 	g->meeting = NULL;
-	tell_rescue(g, &m->rescue);
+	guest_tell_rescue(d, g->name, &m->rescue);
 	if (g->stage == GUEST_NEW)
 		guard(g, m);
 	free(m);

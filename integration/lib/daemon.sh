@@ -46,8 +46,9 @@ print(json.dumps({"settings": dict(l.rstrip("\n").split("=", 1) for l in sys.std
 
 # of NAME PYTHON-EXPRESSION: of the guest g
 of() {
-	ask GET "/v1/guests/$1" 2>/dev/null |
-		python3 -c "import json, sys; g = json.load(sys.stdin); print($2)" 2>/dev/null
+	local guest
+	guest=$(ask GET "/v1/guests/$1" 2>/dev/null) || return 1
+	python3 -c "import json, sys; g = json.load(sys.stdin); print($2)" <<<"$guest"
 }
 
 newest() {
