@@ -85,7 +85,7 @@ step "a checkpoint that is asked for"
 answers 202 POST /v1/guests/web/captures
 id=$(operation)
 follow "/v1/operations/$id"
-wait_until 60 operation_is "$id" done
+wait_until 60 operation_is "$id" "done"
 says '"checkpoint": '
 wait_until 30 process_gone follower # the stream ends with the operation
 followed '"state":"done"' || fail "the stream does not tell its end: $(<"$STORY/follower.log")"
