@@ -9,6 +9,11 @@
 
 #define STREAM "text/event-stream"
 
+enum {
+	CONNECTIONS = 1200,
+	STREAM_BYTES = 4 << 20, /* some thousand guests are 2 MiB */
+};
+
 static const struct api_route routes[] = {
 	{"GET", "/v1/host", NULL, API_BODY_NONE, {NULL}, view_host},
 	{"GET", "/v1/guests", NULL, API_BODY_NONE, {"application/json", STREAM}, follow_guests},
@@ -135,7 +140,8 @@ int serve_open(struct daemon *d, struct fault *f)
 		.routes = routes,
 		.route_count = sizeof(routes) / sizeof(routes[0]),
 		.context = d,
-		.connections_max = 1200,
+		.connections_max = CONNECTIONS,
+		.stream_bytes = STREAM_BYTES,
 	};
 	int r = api_open(&options, &d->api, f);
 

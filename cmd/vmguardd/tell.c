@@ -9,7 +9,7 @@
 #include "vmguard/webhook.h"
 
 enum {
-	EVENTS_KEPT = 1000,
+	EVENTS_KEPT = 4096,
 	LAST_DELIVERY_MS = 1000, /* what is late waits on disk */
 };
 

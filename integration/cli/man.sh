@@ -11,7 +11,8 @@
 need_userfaultfd
 need mandoc
 page=$(realpath "$(dirname "$0")/../../cmd/vmguard/vmguard.1")
-mandoc -T lint -W warning "$page"
+daemon=$(dirname "$page")/../vmguardd
+mandoc -T lint -W warning "$page" "$daemon"/*.[58]
 
 # examples: what stands between .Bd and .Ed after EXAMPLES, as a script that shows what it runs
 # shellcheck disable=SC2016 # $VMGUARD is for the script
@@ -54,4 +55,7 @@ for verb in $("$VMGUARD" --help | sed -nE 's/^  ([a-z]+) .*/\1/p'); do
 		grep -qe "$option\b" <<<"$text" || fail "$verb $option is not in the page"
 	done < <(grep -oE -e '--[a-z][a-z-]+' <<<"$help" | sort -u)
 done
+while read -r key; do
+	grep -qx "\.It Cm $key" "$daemon/vmguard.conf.5" || fail "$key is not in vmguard.conf(5)"
+done < <(sed -nE 's/^\t\{\{"([a-z-]+)".*/\1/p' "$daemon/../../src/policy/keys.c")
 step "done"
