@@ -9,10 +9,11 @@
 #	fetch.sh qemu10 [DIR]              QEMU 10.0 from bookworm-backports: DIR/qemu-system-x86_64
 #	fetch.sh agent [DIR]               the guest agent: DIR/qemu-ga
 #	fetch.sh libvirt [DIR]             libvirt: DIR/usr
+#	fetch.sh promtool [DIR]            what checks rules for Prometheus: DIR/promtool
 #
-# Without arguments: all. The kernel, QEMU 10.0, the agent and libvirt are unpacked into DIR
-# (build/fetched/… by default), never installed; apt's lists for them are private too. What is
-# there already is left alone, so a second run needs no network.
+# Without arguments: all. All but the packages are unpacked into DIR (build/fetched/… by default),
+# never installed, so that no service of theirs is started; apt's lists for them are private too.
+# What is there already is left alone, so a second run needs no network.
 set -euo pipefail
 
 fetched=$(cd "$(dirname "$0")/.." && pwd)/build/fetched
@@ -195,18 +196,32 @@ libvirt() {
 	finish "$dir"
 }
 
+promtool() {
+	local dir
+	dir=$(realpath -m "$1")
+	[ ! -e "$dir/promtool" ] || return 0
+	echo "fetching promtool"
+	begin "$dir"
+	unpack "$state" "$new/package" prometheus
+	mv "$new/package/usr/bin/promtool" "$new/promtool"
+	rm -rf "$new/package"
+	finish "$dir"
+}
+
 case ${1:-all} in
 packages) packages "${2:-}" ;;
 kernel) kernel "${2:-$fetched/kernel}" ;;
 qemu10) qemu10 "${2:-$fetched/qemu10}" ;;
 agent) agent "${2:-$fetched/agent}" ;;
 libvirt) libvirt "${2:-$fetched/libvirt}" ;;
+promtool) promtool "${2:-$fetched/promtool}" ;;
 all)
 	packages --for-tests
 	kernel "$fetched/kernel"
 	qemu10 "$fetched/qemu10"
 	agent "$fetched/agent"
 	libvirt "$fetched/libvirt"
+	promtool "$fetched/promtool"
 	;;
 *) fail "$1? The header of this file says how to call it" ;;
 esac

@@ -113,6 +113,8 @@ main() {
 		"-Dqemu10=$top/build/fetched/qemu10" "-Dagent=$top/build/fetched/agent"
 		"-Dlibvirt=$top/build/fetched/libvirt")
 	part packages "$here/fetch.sh" packages --for-tests
+	part promtool "$here/fetch.sh" promtool
+	PATH=$PATH:$top/build/fetched/promtool
 	if ((${#stories[@]})) || [[ " ${suites[*]} " == *" integration "* ]]; then
 		part "guest kernel" "$here/fetch.sh" kernel
 		part "QEMU 10.0" "$here/fetch.sh" qemu10
