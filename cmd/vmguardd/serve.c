@@ -40,6 +40,13 @@ static const struct api_route routes[] = {
 	 {"application/json", STREAM},
 	 follow_events},
 	{"GET", "/metrics", NULL, API_BODY_NONE, {"text/plain"}, view_metrics},
+	{"GET", "/", NULL, API_BODY_NONE, {"text/html"}, view_page},
+	{"GET",
+	 "/page/{file}",
+	 NULL,
+	 API_BODY_NONE,
+	 {"text/css", "text/javascript", "image/svg+xml"},
+	 view_page},
 };
 
 struct guest *serve_guest(struct daemon *d, struct api_request *r)

@@ -18,6 +18,9 @@ void view_history(void *daemon, struct api_request *r);
 void view_operations(void *daemon, struct api_request *r);
 void view_metrics(void *daemon, struct api_request *r);
 
+/* page.c: the status page */
+void view_page(void *daemon, struct api_request *r);
+
 /* policies.c */
 void policy_get(void *daemon, struct api_request *r);
 void policy_put(void *daemon, struct api_request *r);

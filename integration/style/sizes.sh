@@ -7,4 +7,4 @@ set -euo pipefail
 . "$(dirname "$0")/files.sh"
 need ctags
 
-files '\.(c|h|sh|py)$' | xargs python3 integration/style/sizes.py
+files '\.(c|h|sh|py|js|css)$' | xargs python3 integration/style/sizes.py
