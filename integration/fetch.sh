@@ -26,7 +26,7 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 check
 test_packages=(clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck
 	universal-ctags mandoc qemu-block-extra seabios ipxe-qemu
 	ceph-mon ceph-osd ceph-mgr ceph-common socat strace procps iproute2
-	curl chromium)
+	curl chromium systemd python3-yaml python3-jsonschema)
 qemu10_packages=("qemu-system-x86/$release-backports" "qemu-system-common/$release-backports"
 	"qemu-system-data/$release-backports" "qemu-utils/$release-backports"
 	"qemu-block-extra/$release-backports" "qemu-system-modules-opengl/$release-backports"

@@ -152,6 +152,7 @@ done
 step "figures"
 answers 200 GET /metrics
 promtool check metrics <"$STORY/answer"
+(cd "$(dirname "$0")/../prometheus" && ./metrics_named.sh "$STORY/answer") || fail "other figures than the alerts know"
 grep -q 'vmguard_guest_state{guest="web",state="down"} 1' "$STORY/answer" || fail "no state of web"
 grep -q 'vmguard_capture_failures_total{reason="cancelled"} 1' "$STORY/answer" || fail "no reason"
 
