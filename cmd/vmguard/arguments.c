@@ -170,6 +170,14 @@ static bool take_option(const struct verb *verb, int option, char **argv, struct
 	return false;
 }
 
+bool arguments_takes_value(const char *name)
+{
+	for (int i = 0; i < ROWS; i++)
+		if (!strcmp(rows[i].name, name))
+			return rows[i].value != FLAG;
+	return false;
+}
+
 bool arguments_read(const struct verb *verb, const char *accepted, int argc, char **argv,
 		    struct arguments *a, int *exit)
 {

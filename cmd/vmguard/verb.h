@@ -126,6 +126,9 @@ struct arguments {
 bool arguments_read(const struct verb *verb, const char *accepted, int argc, char **argv,
 		    struct arguments *a, int *exit);
 
+/* Whether an option, "store" say, has a value. */
+bool arguments_takes_value(const char *name);
+
 /* Says what is wrong with the command line and how it goes. Gives EXIT_USAGE. */
 int usage_error(const struct verb *verb, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
