@@ -27,6 +27,7 @@ struct domains {
 	sd_event_source *source;
 	struct domain *all;
 	bool up; /* connected */
+	bool told_away;
 };
 
 static bool is_named(const struct domain *domain, const char *name)
@@ -120,9 +121,18 @@ static void see_domain(struct domains *of, const struct libvirt_sight *s)
 	}
 }
 
+static void tell_back(struct domains *of)
+{
+	if (of->told_away)
+		daemon_say(of->daemon, EVENT_LIBVIRT_BACK, "libvirt%s%s is there again",
+			   of->uri[0] ? " at " : "", of->uri);
+	of->told_away = false;
+}
+
 /* Those that were not listed are not there any more: transient ones that ended meanwhile. */
 static void end_list(struct domains *of)
 {
+	tell_back(of);
 	for (struct domain *domain = of->all; domain; domain = domain->next)
 		if (domain->runs && !domain->listed)
 			end(of, domain, GUARD_SHUT_DOWN, "");
@@ -130,13 +140,10 @@ static void end_list(struct domains *of)
 
 static void begin_away(struct domains *of, const char *how)
 {
-	struct event e;
-
 	for (struct domain *domain = of->all; domain; domain = domain->next)
 		domain->listed = false;
-	event_begin(&e, EVENT_STORE_AWAY, NULL);
-	event_say(&e, "libvirt is away: %s", how);
-	daemon_tell(of->daemon, &e);
+	of->told_away = true;
+	daemon_say(of->daemon, EVENT_LIBVIRT_AWAY, "libvirt is away: %s", how);
 }
 
 static void see(struct domains *of, const struct libvirt_sight *s)

@@ -42,6 +42,8 @@ static const struct {
 				   "cd498b86b0f44d8cac91b1cf5fcb5e9a"},
 	[EVENT_STORE_AWAY] = {"store-away", EVENT_ERROR, "9b16f7b74227450695e9156ef130f504"},
 	[EVENT_STORE_BACK] = {"store-back", EVENT_INFO, "1d580ebb8c17428297e0e6fb62cb93bb"},
+	[EVENT_LIBVIRT_AWAY] = {"libvirt-away", EVENT_ERROR, "9275c73ff6ec4b778dabc41fe6abe5a4"},
+	[EVENT_LIBVIRT_BACK] = {"libvirt-back", EVENT_INFO, "f1e2648e9684420e9a528506e53116a8"},
 	[EVENT_OPERATION_DONE] = {"operation-done", EVENT_INFO, "dfe16ef720f44bd0bbdd694a6d90796c"},
 	[EVENT_OPERATION_FAILED] = {"operation-failed", EVENT_WARNING,
 				    "932b47259aae4311a7a75cac60df1e25"},
