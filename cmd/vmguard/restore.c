@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "restored.h"
 #include "vmguard/clock.h"
@@ -76,6 +77,14 @@ static void guard_monitor(struct restored *r)
 			f.text);
 }
 
+static void note_feeder(struct record *record)
+{
+	struct fault unknown;
+
+	if (holder_of(getpid(), &record->feeder, &unknown) < 0)
+		record->feeder = (struct holder){0};
+}
+
 /* What may be gone on with, and how, is noted before the guest runs. */
 static int note_terms(void *restored, const struct restore_terms *terms, struct fault *f)
 {
@@ -84,12 +93,13 @@ static int note_terms(void *restored, const struct restore_terms *terms, struct 
 	const char *socket = r->qemu.pid ? r->qemu.socket : r->arguments->qmp;
 
 	*record = (struct record){
-		.target = {.number = r->number},
+		.number = r->number,
 		.preempt = terms->preempt,
 		.block_count = terms->block_count,
 	};
 	snprintf(record->store, sizeof(record->store), "%s", r->arguments->store);
-	snprintf(record->target.guest, sizeof(record->target.guest), "%s", r->target.guest);
+	snprintf(record->guest, sizeof(record->guest), "%s", r->target.guest);
+	note_feeder(record);
 	snprintf(record->qemu_version, sizeof(record->qemu_version), "%s",
 		 r->hypervisor->qemu_version);
 	snprintf(record->uuid, sizeof(record->uuid), "%s", r->uuid);
@@ -286,6 +296,15 @@ static int reach_monitor(struct restored *out, struct hypervisor **h, struct fau
 	return 0;
 }
 
+/* Unless somebody is at it still: QEMU will say so. */
+static int take_over(struct restored *out, struct fault *f)
+{
+	if (holder_life(&out->record.feeder) == HOLDER_ALIVE)
+		return 0;
+	note_feeder(&out->record);
+	return record_write(&out->holder, &out->record, f);
+}
+
 static int go_on(struct restored *out, struct source *source, struct hypervisor *h, struct fault *f)
 {
 	const struct restore_options options = restored_options(out);
@@ -317,8 +336,11 @@ static int resume(struct restored *out, struct fault *f)
 	if (r < 0)
 		return r;
 	a->store = out->record.store;
-	out->target = out->record.target;
+	out->target.number = out->record.number;
+	snprintf(out->target.guest, sizeof(out->target.guest), "%s", out->record.guest);
 	r = source_open(out, &source, (pid_t)out->holder.pid, f);
+	if (!r)
+		r = take_over(out, f);
 	if (!r)
 		r = go_on(out, &source, h, f);
 	if (!r)

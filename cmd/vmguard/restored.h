@@ -4,9 +4,9 @@
 
 #include "copy.h"
 #include "keeper.h"
-#include "record.h"
 #include "vmguard/disks.h"
 #include "vmguard/libvirt.h"
+#include "vmguard/record.h"
 #include "vmguard/restore.h"
 
 enum { RESTORE_ATTEMPTS = 3 };

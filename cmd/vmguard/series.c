@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "record.h"
 #include "taken.h"
 #include "ticks.h"
 #include "vmguard/clock.h"
+#include "vmguard/record.h"
 
 enum { LISTEN_MS = 200 }; /* how soon a signal is seen between ticks */
 

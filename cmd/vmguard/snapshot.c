@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "record.h"
 #include "series.h"
 #include "taken.h"
 #include "vmguard/hypervisor.h"
+#include "vmguard/record.h"
 
 static void draw(void *arguments, const struct capture_progress *p)
 {

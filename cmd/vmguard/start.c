@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "record.h"
+#include "vmguard/record.h"
 
 /* A QEMU without a UUID is known by the guest's name in the store, which is the domain's. */
 static bool is_of(const struct start *s, const struct record *r)
 {
-	return r->uuid[0] ? !strcmp(r->uuid, s->uuid) : !strcmp(r->target.guest, s->guest);
+	return r->uuid[0] ? !strcmp(r->uuid, s->uuid) : !strcmp(r->guest, s->guest);
 }
 
 struct question {
@@ -32,8 +32,7 @@ static int refuse_restored(void *question, const struct holder *qemu, const stru
 			 "guest %s is being restored on this host from %s@%" PRIu64 " of %s, by "
 			 "QEMU process %" PRId64 " (%u %% of its memory is there), and would run "
 			 "twice: go on with that one, or end that process first",
-			 s->guest, r->target.guest, r->target.number, r->store, qemu->pid,
-			 r->percent);
+			 s->guest, r->guest, r->number, r->store, qemu->pid, r->percent);
 }
 
 int start_may(const struct start *s, struct fault *f)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Whether a guest may start on this host, by what vmguard knows here: the notes of restores that
- * are under way (record.h). Nobody is asked, so that the answer comes at once.
+ * are under way (vmguard/record.h). Nobody is asked, so that the answer comes at once.
  */
 #pragma once
 

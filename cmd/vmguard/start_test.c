@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "record.h"
 #include "unit.h"
+#include "vmguard/record.h"
 
 #define UUID "6c0ed4e5-0c0a-4f0e-9d1a-2f9f0c1b7a11"
 #define OTHER "6c0ed4e5-0c0a-4f0e-9d1a-2f9f0c1b7a12"
@@ -38,12 +38,12 @@ static void end(void)
 static void note(const struct holder *qemu, const char *guest, const char *uuid)
 {
 	struct record r = {.store = "rbd:vms",
-			   .target.number = 3,
+			   .number = 3,
 			   .percent = 37,
 			   .socket = "/run/web.qmp",
 			   .qemu_version = "7.2.22"};
 
-	strcpy(r.target.guest, guest);
+	strcpy(r.guest, guest);
 	strcpy(r.uuid, uuid);
 	ck_assert_int_eq(record_write(qemu, &r, &fault), 0);
 }

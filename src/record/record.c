@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "record.h"
+#include "vmguard/record.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include "vmguard/hypervisor.h"
+#include <unistd.h>
 
 enum { PATH_BYTES = RECORD_PATH_BYTES };
 
@@ -36,20 +35,24 @@ int record_monitor_path(const struct holder *qemu, char path[RECORD_PATH_BYTES],
 
 static void print(FILE *file, const struct record *r)
 {
-	fprintf(file, "%s\n%s\n%" PRIu64 "\n%u\n", r->store, r->target.guest, r->target.number,
-		r->percent);
+	char feeder[HOLDER_BYTES] = "-";
+
+	if (r->feeder.pid)
+		holder_encode(&r->feeder, feeder);
+	fprintf(file, "%s\n%s\n%" PRIu64 "\n%u\n", r->store, r->guest, r->number, r->percent);
 	fprintf(file, "%s\n%s\n%d\n%zu\n", r->socket, r->qemu_version, r->preempt, r->block_count);
 	for (size_t i = 0; i < r->block_count; i++)
 		fprintf(file, "%" PRIu64 "\n", r->host_page_bytes[i]);
-	fprintf(file, "%s\n", r->uuid);
+	fprintf(file, "%s\n%s\n", feeder, r->uuid);
 }
 
 static bool scan(FILE *file, struct record *r)
 {
+	char feeder[HOLDER_BYTES];
 	int preempt;
 
-	if (fscanf(file, "%511[^\n]\n%64[^\n]\n%" SCNu64 "\n%u\n", r->store, r->target.guest,
-		   &r->target.number, &r->percent) != 4 ||
+	if (fscanf(file, "%511[^\n]\n%64[^\n]\n%" SCNu64 "\n%u\n", r->store, r->guest, &r->number,
+		   &r->percent) != 4 ||
 	    fscanf(file, "%4095[^\n]\n%31[^\n]\n%d\n%zu", r->socket, r->qemu_version, &preempt,
 		   &r->block_count) != 4 ||
 	    r->block_count > LAYOUT_BLOCKS_MAX)
@@ -58,6 +61,9 @@ static bool scan(FILE *file, struct record *r)
 	for (size_t i = 0; i < r->block_count; i++)
 		if (fscanf(file, "%" SCNu64, &r->host_page_bytes[i]) != 1)
 			return false;
+	if (fscanf(file, " %255[^\n]", feeder) != 1 ||
+	    !holder_decode(&r->feeder, feeder, strlen(feeder)))
+		r->feeder = (struct holder){0};
 	if (fscanf(file, " %36[-0-9a-f]", r->uuid) != 1)
 		r->uuid[0] = '\0';
 	return true;
@@ -106,6 +112,18 @@ static bool is_same_file(const char *a, const char *b)
 	return !stat(a, &sa) && !stat(b, &sb) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
+bool record_is_of(const struct record *r, const char *socket, const char *domain)
+{
+	static const char prefix[] = "domain ";
+
+	if (socket)
+		return is_same_file(r->socket, socket);
+	if (!domain || !*domain)
+		return false;
+	return !strcmp(r->uuid, domain) || (!strncmp(r->socket, prefix, sizeof(prefix) - 1) &&
+					    !strcmp(r->socket + sizeof(prefix) - 1, domain));
+}
+
 /* Whether this name in the run directory is the note of a process that lives. */
 static bool is_note(const char *name, struct holder *qemu)
 {
@@ -123,7 +141,7 @@ static bool is_note_of(const char *name, const char *socket, struct holder *qemu
 	struct fault ignored;
 
 	return is_note(name, qemu) && !record_read(qemu, r, &ignored) &&
-	       is_same_file(r->socket, socket);
+	       record_is_of(r, socket, NULL);
 }
 
 int record_find(const char *socket, struct holder *qemu, struct record *r, struct fault *f)
