@@ -68,6 +68,12 @@ int libvirt_domain_may_start(const struct libvirt_domain *d, struct fault *f);
  */
 int libvirt_domain_start(struct libvirt_domain *d, struct hypervisor **h, struct fault *f);
 
+/*
+ * Starts it from its disks: as it is defined, or where it is not, as d->xml says (NULL: -ENOENT).
+ * -EPERM: it runs, or has a saved state.
+ */
+int libvirt_domain_boot(const struct libvirt_domain *d, struct fault *f);
+
 /* Has a domain that waits run as soon as its stream says so, and libvirt knows it. */
 int libvirt_domain_let_run(const struct libvirt_domain *d, struct fault *f);
 

@@ -93,6 +93,44 @@ int libvirt_domain_start(struct libvirt_domain *d, struct hypervisor **h, struct
 	return r;
 }
 
+static int boot_defined(struct domain_call *c, virDomainPtr domain)
+{
+	int r = virDomainCreate(domain) < 0 ? error_tell(&c->fault, virGetLastError()) : 0;
+
+	virDomainFree(domain);
+	return r;
+}
+
+static int boot(struct domain_call *c, virConnectPtr connection)
+{
+	virDomainPtr domain = NULL;
+	int r = start_check(&c->domain, connection, &c->fault);
+
+	if (!r)
+		r = domain_call_find(&c->domain, connection, &domain, &c->fault);
+	if (r < 0)
+		return r;
+	if (domain)
+		return boot_defined(c, domain);
+	if (!c->xml)
+		return fault_set(&c->fault, -ENOENT, "libvirt does not have it defined");
+	domain = virDomainCreateXML(connection, c->xml, 0);
+	if (!domain)
+		return error_tell(&c->fault, virGetLastError());
+	virDomainFree(domain);
+	return 0;
+}
+
+int libvirt_domain_boot(const struct libvirt_domain *d, struct fault *f)
+{
+	struct domain_order order = {boot, START_LIMIT_MS};
+
+	if (d->xml && !(order.xml = definition_clean(d->xml)))
+		return fault_errno(f, -ENOMEM, "boot domain \"%s\"", d->name);
+	int r = domain_call(d, &order, NULL, f);
+	return r < 0 ? fault_wrap(f, "boot it") : 0;
+}
+
 /* ---- what else is done with it --------------------------------------------------------- */
 
 static int let_run(struct domain_call *c, virConnectPtr connection)
