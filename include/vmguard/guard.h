@@ -53,6 +53,8 @@ enum guard_event {
 	GUARD_DIED,	 /* its QEMU crashed or was killed */
 	GUARD_CHANGED,	 /* its terms did: guard_change() tells it */
 	GUARD_REMOVED,	 /* nobody wants it protected any more */
+	GUARD_RESTORING, /* told first, if at all: a restore is under way that an earlier daemon
+			    began; its owner tells its end, as of any */
 	GUARD_ASKED, /* a person wants a checkpoint now; of a guest that is down: that it goes on */
 	GUARD_TIME,  /* these two are guards_step()'s */
 	GUARD_SLOT,  /* */

@@ -205,6 +205,21 @@ START_TEST(a_daemon_that_starts_anew_goes_on_where_it_was)
 }
 END_TEST
 
+START_TEST(a_restore_that_an_earlier_daemon_began_is_not_begun_again)
+{
+	begin_with(&usual);
+	guard_found(&web, 42, now_ms - 5 * SECOND);
+	TELL(GUARD_RESTORING);
+	LINES("absent -> continuing (its restore was under way already)\n");
+	TELL(GUARD_APPEARED); /* here, or before this daemon */
+	TELL(GUARD_RESTORED);
+	ck_assert_int_eq(web.state, GUARD_WATCHING);
+	ck_assert_int_eq(restores, 0);
+	ck_assert_uint_eq(web.restarts, 1);
+	end();
+}
+END_TEST
+
 START_TEST(an_event_that_must_not_happen_changes_nothing)
 {
 	begin_watching();
@@ -234,5 +249,6 @@ UNIT_MAIN("guard", a_guest_that_appears_is_captured_again_and_again,
 	  a_guest_whose_qemu_died_goes_on, it_goes_on_only_when_its_capture_is_over,
 	  what_happens_last_while_settling_counts, unprotecting_lets_a_job_end_first,
 	  another_interval_holds_at_once, a_daemon_that_starts_anew_goes_on_where_it_was,
+	  a_restore_that_an_earlier_daemon_began_is_not_begun_again,
 	  an_event_that_must_not_happen_changes_nothing,
 	  the_table_has_a_step_for_all_that_comes_from_outside)

@@ -12,9 +12,9 @@ static const char *const state_names[] = {
 _Static_assert(ARRAY_LENGTH(state_names) == GUARD_STATES, "each state has a name");
 
 static const char *const event_names[] = {
-	"appeared",	  "shut down",	     "destroyed", "saved",	    "migrated", "died",
-	"changed",	  "removed",	     "asked",	  "time",	    "slot",	"captured",
-	"capture failed", "capture refused", "restored",  "restore failed",
+	"appeared", "shut down",      "destroyed",	 "saved",    "migrated",       "died",
+	"changed",  "removed",	      "restoring",	 "asked",    "time",	       "slot",
+	"captured", "capture failed", "capture refused", "restored", "restore failed",
 };
 _Static_assert(ARRAY_LENGTH(event_names) == GUARD_EVENTS, "each event has a name");
 
@@ -49,6 +49,7 @@ static guard_step *const steps[GUARD_STATES][GUARD_EVENTS] = {
 			  [GUARD_SAVED] = guard_stop,
 			  [GUARD_MIGRATED] = guard_keep,
 			  [GUARD_DIED] = guard_lose,
+			  [GUARD_RESTORING] = guard_find_restoring,
 			  [GUARD_CHANGED] = guard_keep,
 			  [GUARD_REMOVED] = guard_leave},
 	[GUARD_WATCHING] = {WATCHED_CELLS, [GUARD_TIME] = guard_queue, [GUARD_ASKED] = guard_hurry},

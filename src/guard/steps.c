@@ -307,6 +307,11 @@ void guard_reconsider(struct guard *g, const struct guard_news *n, int64_t now_m
 	go_on(g, g->terms.on_failure, n->event, now_ms);
 }
 
+void guard_find_restoring(struct guard *g, const struct guard_news *n, int64_t now_ms)
+{
+	move(g, GUARD_CONTINUING, n->event, now_ms, "its restore was under way already");
+}
+
 void guard_note_domain(struct guard *g, const struct guard_news *n, int64_t now_ms)
 {
 	(void)now_ms;

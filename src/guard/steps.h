@@ -27,6 +27,7 @@ guard_step guard_raise;		      /* down: a person wants it to go on */
 guard_step guard_note_start;	      /* lost: somebody starts it */
 guard_step guard_note_end;	      /* of a domain that is not protected now */
 guard_step guard_interrupt;	      /* it ended, or is to be left alone, during its capture */
+guard_step guard_find_restoring;      /* absent: it is continuing already */
 guard_step guard_note_domain;	      /* while continuing */
 guard_step guard_continued, guard_not_continued;
 guard_step guard_release;		  /* while continuing: nobody wants it protected any more */
