@@ -6,9 +6,10 @@
  *
  *	timer      guards_wake_ms(): a guest is due            loop.c
  *	captures   a capture is over                           capture.c
- *	others     policies were read, a guest was looked at   guests.c, meet.c
+ *	others     policies were read, a guest was looked at   guests.c, meet.c, boot.c
  *	watches    a domain of libvirt came or went            domains.c
  *	children   a restore is over                           restore.c
+ *	timers     of each restore that is gone on with        restore.c
  *	api        somebody asks                               serve.c
  *	webhooks   a target fails, or takes events again       loop.c
  *	signals    SIGTERM, SIGINT, SIGHUP                     loop.c

@@ -11,7 +11,8 @@
 struct domain {
 	struct domain *next;
 	char uuid[LIBVIRT_UUID_BYTES], name[LIBVIRT_NAME_BYTES];
-	bool runs;   /* at first: as far as an earlier daemon knew */
+	bool runs;   /* at first: as far as an earlier daemon knew, also where it died then */
+	bool died;   /* that it did, and was not continued */
 	bool listed; /* since the connection was made */
 	/* Where it does not run any more, and nobody was told yet: how it ended. */
 	bool untold;
@@ -37,13 +38,20 @@ static bool is_named(const struct domain *domain, const char *name)
 
 /* ---- guests of a domain ------------------------------------------------------------------- */
 
+static enum note note_of(const struct domain *domain)
+{
+	if (domain->runs)
+		return NOTE_RUNS;
+	return domain->ended == GUARD_DIED ? NOTE_DIED : NOTE_ENDED;
+}
+
 static void tell_guest(struct guest *g, struct domain *domain)
 {
 	const struct guard_news runs = {.event = GUARD_APPEARED};
 	const struct guard_news ended = {.event = domain->ended, .why = domain->how};
 
 	snprintf(g->uuid, sizeof(g->uuid), "%s", domain->uuid);
-	note_write(g->daemon, g->uuid, domain->runs);
+	note_write(g->daemon, g->uuid, note_of(domain));
 	if (domain->runs || domain->untold)
 		guard_tell(&g->guard, domain->runs ? &runs : &ended, daemon_now_ms());
 	domain->untold = false;
@@ -86,7 +94,9 @@ static struct domain *find(struct domains *of, const struct libvirt_sight *s)
 	if (!made)
 		return NULL;
 	snprintf(made->uuid, sizeof(made->uuid), "%s", s->uuid);
-	made->runs = note_ran(of->daemon, made->uuid);
+	const enum note was = note_read(of->daemon, made->uuid);
+	made->runs = was != NOTE_ENDED;
+	made->died = was == NOTE_DIED;
 	made->next = of->all;
 	of->all = made;
 	return made;
@@ -111,13 +121,16 @@ static void see_domain(struct domains *of, const struct libvirt_sight *s)
 
 	if (!domain)
 		return;
+	/* What its user did with it since counts. */
+	bool died = domain->died && s->kind == LIBVIRT_OFF;
 	snprintf(domain->name, sizeof(domain->name), "%s", s->name);
 	domain->listed = true;
 	if (s->kind == LIBVIRT_RUNS) {
 		domain->runs = true;
+		domain->died = false;
 		tell_guests(of, domain);
 	} else if (domain->runs) {
-		end(of, domain, event_of(s->kind), s->how);
+		end(of, domain, died ? GUARD_DIED : event_of(s->kind), s->how);
 	}
 }
 

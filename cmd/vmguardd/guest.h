@@ -54,8 +54,10 @@ struct guest {
 	struct operation *asked; /* for a capture or a restore, not over; or NULL */
 	bool late;		 /* that was told */
 	pid_t restore;		 /* the process, or 0 */
-	int restore_said;	 /* what it says: a memory file; -1 */
-	sd_event_source *restore_end;
+	int restore_said;	 /* what it says: a file that it has locked; -1 */
+	bool restore_lacks;	 /* the guest has run without all its pages */
+	unsigned restore_failures;
+	sd_event_source *restore_end, *restore_timer;
 	sd_event_source *qemu_end;     /* of one without libvirt, while it runs */
 	char uuid[LIBVIRT_UUID_BYTES]; /* of its domain; "": not seen yet */
 };
@@ -107,8 +109,14 @@ void requests_moved(struct guest *g);
 void requests_begin_restore(struct guest *g);
 
 /* restore.c */
-int restore_begin(struct guest *g, enum guard_on_failure how, struct fault *f);
+int restore_begin(struct guest *g, struct fault *f);
+/* Whether one is under way that an earlier daemon began, or the guest lacks pages and hangs. */
+bool restore_find(struct guest *g);
+void restore_adopt(struct guest *g);   /* that one; the guard is continuing */
 void restore_abandon(struct guest *g); /* leaves its process alone */
+
+/* boot.c */
+int boot_begin(struct guest *g, struct fault *f);
 
 /* domains.c */
 void domains_each(const struct daemon *d, void (*each)(void *context, const char *uri, bool up),
@@ -132,6 +140,11 @@ void sockets_look(struct daemon *d);
 void sockets_forget(struct guest *g);
 
 /* note.c */
-void note_write(const struct daemon *d, const char *uuid, bool runs);
-bool note_ran(const struct daemon *d, const char *uuid); /* and the host was not booted since */
+enum note {
+	NOTE_ENDED, /* or nothing is known since the host was booted */
+	NOTE_RUNS,
+	NOTE_DIED, /* and does not run again */
+};
+void note_write(const struct daemon *d, const char *uuid, enum note note);
+enum note note_read(const struct daemon *d, const char *uuid);
 void note_remove(const struct daemon *d, const char *uuid);

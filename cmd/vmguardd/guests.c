@@ -302,7 +302,9 @@ static int begin_restore(struct guard_sink *sink, struct guard *g, enum guard_on
 			 struct fault *f)
 {
 	(void)sink;
-	return restore_begin(guest_of(g), how, f);
+	capture_forget(guest_of(g));
+	requests_begin_restore(guest_of(g));
+	return how == GUARD_REBOOT ? boot_begin(guest_of(g), f) : restore_begin(guest_of(g), f);
 }
 
 /* What people want to hear of; the rest is in the states. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A guest is looked at once before it is guarded: a capture that was under way when an earlier
- * daemon died is drained, so that the guest does not hang, and its last checkpoint says when the
- * next is due. The guest comes first: that of the store may take its time.
+ * daemon died is drained, so that the guest does not hang, a restore is gone on with, and its last
+ * checkpoint says when the next is due. The guest comes first: that of the store may take its time.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +17,7 @@ struct meeting {
 	struct guest *guest;
 	struct policy policy;
 	char name[STORE_NAME_BYTES], store[CONFIG_TEXT_BYTES];
+	bool restoring; /* it is not captured, and not to be disturbed */
 	struct rescue_report rescue;
 	struct taken taken[HISTORY]; /* a ring of what there is; count % HISTORY is next */
 	uint64_t count;
@@ -63,7 +64,8 @@ static int run(struct job *base)
 	struct fault ignored; /* it does not run, or does not hang */
 	char state[32];
 
-	session_rescue(&at, &m->rescue, state, &ignored);
+	if (!m->restoring)
+		session_rescue(&at, &m->rescue, state, &ignored);
 	return find_checkpoint(m, &m->fault);
 }
 
@@ -71,6 +73,7 @@ static void guard(struct guest *g, const struct meeting *m)
 {
 	struct daemon *d = g->daemon;
 	const struct guard_terms terms = guest_terms(&g->policy);
+	const struct guard_news restoring = {.event = GUARD_RESTORING};
 	int64_t now_ms = daemon_now_ms();
 	struct fault f;
 
@@ -84,6 +87,10 @@ static void guard(struct guest *g, const struct meeting *m)
 	const struct taken *newest = taken_newest(g);
 	if (newest)
 		guard_found(&g->guard, newest->number, now_ms - (wall_ms() - newest->time_ms));
+	if (restore_find(g)) {
+		guard_tell(&g->guard, &restoring, now_ms);
+		restore_adopt(g);
+	}
 	domains_tell(g);
 }
 
@@ -115,6 +122,7 @@ void meet_begin(struct guest *g)
 		return; /* with the next list */
 	*m = (struct meeting){.base = {.run = run, .done = done, .leave = leave},
 			      .guest = g,
+			      .restoring = restore_find(g),
 			      .policy = g->policy};
 	snprintf(m->name, sizeof(m->name), "%s", g->name);
 	snprintf(m->store, sizeof(m->store), "%s", g->daemon->config.store);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * STATE/protected/UUID: this domain is protected, and whether it ran here. libvirt's hook looks
- * whether there is one; a daemon that is started anew learns from it whose QEMU died meanwhile.
- * What ran before the host was booted is nobody's outage any more: another host may have it.
+ * STATE/protected/UUID: this domain is protected, and whether it ran here: "BOOT-ID", "died
+ * BOOT-ID" or "ended". libvirt's hook looks whether there is one; a daemon that is started anew
+ * learns from it whose QEMU died meanwhile, or has died and was not continued yet. What ran before
+ * the host was booted is nobody's outage any more: another host may have it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,21 +20,28 @@ static void path_of(const struct daemon *d, const char *uuid, char path[PATH_ROO
 }
 
 /* "" where there is none. */
-static void read_line(const char *path, char line[NOTE_BYTES])
+static void read_line(const char *path, char *line, size_t room)
 {
 	FILE *file = fopen(path, "re");
 
-	if (!file || !fgets(line, NOTE_BYTES, file))
+	if (!file || !fgets(line, (int)room, file))
 		line[0] = '\0';
 	if (file)
 		fclose(file);
 	line[strcspn(line, "\n")] = '\0';
 }
 
-/* What the note of one that runs says. */
-static void running(char text[NOTE_BYTES])
+static const char died[] = "died ";
+
+static void text_of(enum note note, char text[NOTE_BYTES])
 {
-	read_line("/proc/sys/kernel/random/boot_id", text);
+	char boot[NOTE_BYTES - sizeof(died)];
+
+	read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
+	if (note == NOTE_ENDED)
+		snprintf(text, NOTE_BYTES, "ended");
+	else
+		snprintf(text, NOTE_BYTES, "%s%s", note == NOTE_DIED ? died : "", boot);
 }
 
 static int write_whole(const char *path, const char *text)
@@ -49,15 +57,14 @@ static int write_whole(const char *path, const char *text)
 	return whole && !rename(part, path) ? 0 : -errno;
 }
 
-void note_write(const struct daemon *d, const char *uuid, bool runs)
+void note_write(const struct daemon *d, const char *uuid, enum note note)
 {
-	char path[PATH_ROOM], was[NOTE_BYTES], is[NOTE_BYTES] = "ended";
+	char path[PATH_ROOM], was[NOTE_BYTES], is[NOTE_BYTES];
 	int r;
 
 	path_of(d, uuid, path);
-	read_line(path, was);
-	if (runs)
-		running(is);
+	read_line(path, was, sizeof(was));
+	text_of(note, is);
 	if (!strcmp(was, is))
 		return;
 	r = write_whole(path, is);
@@ -68,14 +75,18 @@ void note_write(const struct daemon *d, const char *uuid, bool runs)
 			path, strerror(-r));
 }
 
-bool note_ran(const struct daemon *d, const char *uuid)
+enum note note_read(const struct daemon *d, const char *uuid)
 {
-	char path[PATH_ROOM], was[NOTE_BYTES], now[NOTE_BYTES];
+	char path[PATH_ROOM], is[NOTE_BYTES], text[NOTE_BYTES];
 
 	path_of(d, uuid, path);
-	read_line(path, was);
-	running(now);
-	return now[0] && !strcmp(was, now);
+	read_line(path, is, sizeof(is));
+	for (enum note note = NOTE_RUNS; *is && note <= NOTE_DIED; note++) {
+		text_of(note, text);
+		if (!strcmp(is, text))
+			return note;
+	}
+	return NOTE_ENDED;
 }
 
 void note_remove(const struct daemon *d, const char *uuid)

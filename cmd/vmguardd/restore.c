@@ -2,6 +2,16 @@
 /*
  * A guest is continued by a process of its own, `vmguard restore`: while it brings the guest its
  * memory this daemon may be killed and started anew, and the guest does not notice.
+ *
+ *	restore_begin() ──> vmguard restore ──> ended well ──> GUARD_RESTORED
+ *	                                 '────> not: does the guest lack pages (record.h)?
+ *	                                           ├─ no ──> GUARD_RESTORE_FAILED
+ *	    .── vmguard restore --resume <─────────┘ yes, after 0, 1, 2, 4 … 60 s
+ *	    '──> ended: the same
+ *
+ * What it says is in RUN/continue-GUEST. It has that file locked, by the descriptor that it
+ * inherits: a daemon that is started anew sees by this that there is one before it has a QEMU, and
+ * begins no second one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,14 +20,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "guest.h"
+#include "vmguard/record.h"
 
 extern char **environ;
 
-enum { ARGUMENTS_MAX = 20 };
+enum {
+	ARGUMENTS_MAX = 20,
+	LOOK_MS = 250, /* whether one that is not our child has ended */
+};
 
 static const char *program(void)
 {
@@ -26,18 +40,88 @@ static const char *program(void)
 	return named ? named : "vmguard";
 }
 
-static void arguments_of(const struct guest *g, const char *arguments[ARGUMENTS_MAX])
+/* ---- what an earlier one has left ----------------------------------------------------------- */
+
+static void path_of(const struct guest *g, char *path, size_t room)
+{
+	snprintf(path, room, "%s/continue-%s", g->daemon->config.run_directory, g->name);
+}
+
+enum { PATH_ROOM = CONFIG_TEXT_BYTES + STORE_NAME_BYTES + 16 };
+
+static int open_words(struct guest *g, int flags)
+{
+	char path[PATH_ROOM];
+
+	if (g->restore_said >= 0)
+		return 0;
+	path_of(g, path, sizeof(path));
+	g->restore_said = open(path, O_RDWR | O_APPEND | O_CLOEXEC | flags, 0600);
+	return g->restore_said < 0 ? -errno : 0;
+}
+
+/* By a process that is not our child: those share our lock. */
+static bool is_restored(const struct guest *g)
+{
+	return g->restore_said >= 0 && flock(g->restore_said, LOCK_EX | LOCK_NB) < 0;
+}
+
+enum pages { PAGES_THERE, PAGES_COMING, PAGES_MISSING };
+
+struct look {
+	const struct policy *policy;
+	enum pages pages;
+};
+
+static int look_at(void *look, const struct holder *qemu, const struct record *r, struct fault *f)
+{
+	struct look *l = look;
+	const struct policy *p = l->policy;
+
+	enum holder_life life = holder_life(qemu);
+
+	(void)f;
+	if (life == HOLDER_DEAD || life == HOLDER_ENDING ||
+	    !record_is_of(r, p->qmp[0] ? p->qmp : NULL, p->domain))
+		return 0;
+	l->pages = holder_life(&r->feeder) == HOLDER_ALIVE ? PAGES_COMING : PAGES_MISSING;
+	return -EEXIST; /* no more */
+}
+
+static enum pages pages_of(const struct guest *g)
+{
+	struct look look = {.policy = &g->policy};
+	struct fault ignored;
+
+	record_each(look_at, &look, &ignored);
+	return look.pages;
+}
+
+/* ---- the process ---------------------------------------------------------------------------- */
+
+static size_t name_guest(const struct guest *g, const char *arguments[], size_t n)
+{
+	const struct policy *p = &g->policy;
+
+	arguments[n++] = p->qmp[0] ? "--qmp" : "--domain";
+	arguments[n++] = p->qmp[0] ? p->qmp : p->domain;
+	return n;
+}
+
+static size_t name_libvirt(const struct policy *p, const char *arguments[], size_t n)
+{
+	arguments[n++] = "--connect";
+	arguments[n++] = p->connect[0] ? p->connect : "qemu:///system";
+	return n;
+}
+
+static void arguments_of(const struct guest *g, bool resume, const char *arguments[ARGUMENTS_MAX])
 {
 	const struct policy *p = &g->policy;
 	size_t n = 0;
 
 	arguments[n++] = program();
 	arguments[n++] = "restore";
-	arguments[n++] = "--store";
-	arguments[n++] = g->daemon->config.store;
-	arguments[n++] = "--connect";
-	arguments[n++] = p->connect[0] ? p->connect : "qemu:///system";
-	arguments[n++] = "--yes";
 	if (p->key_file[0]) {
 		arguments[n++] = "--key-file";
 		arguments[n++] = p->key_file;
@@ -46,11 +130,21 @@ static void arguments_of(const struct guest *g, const char *arguments[ARGUMENTS_
 		arguments[n++] = "--keep-clock";
 	if (p->network == POLICY_NETWORK_KEEP)
 		arguments[n++] = "--keep-network";
-	arguments[n++] = g->name;
+	if (!resume || !p->qmp[0])
+		n = name_libvirt(p, arguments, n);
+	if (resume) {
+		arguments[n++] = "--resume";
+		n = name_guest(g, arguments, n);
+	} else {
+		arguments[n++] = "--store";
+		arguments[n++] = g->daemon->config.store;
+		arguments[n++] = "--yes";
+		arguments[n++] = g->name;
+	}
 	arguments[n] = NULL;
 }
 
-/* Its words go into a memory file; it takes no signals that are for the daemon's terminal. */
+/* It takes no signals that are for the daemon's terminal. */
 static int spawn(struct guest *g, const char *const arguments[])
 {
 	posix_spawn_file_actions_t files;
@@ -96,46 +190,180 @@ static void last_words(int said, char words[GUARD_WHY_BYTES])
 static void forget(struct guest *g)
 {
 	g->restore_end = sd_event_source_unref(g->restore_end);
+	g->restore_timer = sd_event_source_disable_unref(g->restore_timer);
 	if (g->restore_said >= 0)
 		close(g->restore_said);
 	g->restore_said = -1;
 	g->restore = 0;
+	g->restore_lacks = false;
+	g->restore_failures = 0;
+}
+
+/* ---- how it goes on ------------------------------------------------------------------------- */
+
+/* `why` NULL: it went well. */
+static void tell_end(struct guest *g, const char *why)
+{
+	struct guard_news news = {.event = why ? GUARD_RESTORE_FAILED : GUARD_RESTORED, .why = why};
+	struct daemon *d = g->daemon;
+	char path[PATH_ROOM];
+
+	news.ran = why && (g->restore_lacks || strstr(why, "stands still"));
+	path_of(g, path, sizeof(path));
+	unlink(path);
+	forget(g);
+	requests_end(g, g->guard.checkpoint, why);
+	guard_tell(&g->guard, &news, daemon_now_ms());
+	daemon_step(d);
+}
+
+static int on_time(sd_event_source *source, uint64_t us, void *guest);
+
+static int look_in(struct guest *g, int64_t ms)
+{
+	g->restore_timer = sd_event_source_disable_unref(g->restore_timer);
+	return sd_event_add_time_relative(g->daemon->loop, &g->restore_timer, CLOCK_MONOTONIC,
+					  (uint64_t)ms * 1000, 0, on_time, g);
+}
+
+static void tell_interrupted(const struct guest *g, const char *why)
+{
+	struct event e;
+
+	event_begin(&e, EVENT_RESTORE_INTERRUPTED, g->name);
+	event_say(&e, "the guest waits for pages, its restore is gone on with: %s", why);
+	daemon_tell(g->daemon, &e);
+}
+
+/* The first time at once: the guest hangs. */
+static int64_t back_off_ms(struct guest *g)
+{
+	int64_t ms = g->restore_failures ? GUARD_BACKOFF_FIRST_MS : 0;
+
+	for (unsigned i = 1; i < g->restore_failures && ms < GUARD_BACKOFF_MAX_MS; i++)
+		ms *= 2;
+	g->restore_failures++;
+	return ms < GUARD_BACKOFF_MAX_MS ? ms : GUARD_BACKOFF_MAX_MS;
+}
+
+/* The process is gone. */
+static void go_on_or_end(struct guest *g, const char *why)
+{
+	if (!why || pages_of(g) == PAGES_THERE) {
+		tell_end(g, why);
+		return;
+	}
+	g->restore_lacks = true;
+	tell_interrupted(g, why);
+	if (look_in(g, back_off_ms(g)) < 0)
+		tell_end(g, why);
 }
 
 static int on_end(sd_event_source *source, const siginfo_t *info, void *guest)
 {
 	struct guest *g = guest;
-	struct daemon *d = g->daemon;
 	bool done = info->si_code == CLD_EXITED && info->si_status == 0;
 	char words[GUARD_WHY_BYTES];
-	struct guard_news news = {.event = done ? GUARD_RESTORED : GUARD_RESTORE_FAILED};
 
 	(void)source;
+	g->restore_end = sd_event_source_unref(g->restore_end);
+	g->restore = 0;
 	last_words(g->restore_said, words);
-	requests_end(g, g->guard.checkpoint, done ? NULL : words);
-	news.ran = !done && strstr(words, "stands still");
-	news.why = done ? NULL : words;
-	forget(g);
-	guard_tell(&g->guard, &news, daemon_now_ms());
-	daemon_step(d);
+	if (info->si_code != CLD_EXITED)
+		snprintf(words, sizeof(words), "vmguard restore was killed by signal %d",
+			 info->si_status);
+	go_on_or_end(g, done ? NULL : words);
 	return 0;
 }
 
-int restore_begin(struct guest *g, enum guard_on_failure how, struct fault *f)
+/* With the lock, which the process inherits. */
+static int begin(struct guest *g, bool resume)
 {
 	const char *arguments[ARGUMENTS_MAX];
 
-	if (how != GUARD_RESUME)
-		return fault_set(f, -EOPNOTSUPP, "%s is not booted by this daemon: virsh start",
-				 g->name);
-	capture_forget(g);
-	requests_begin_restore(g);
-	arguments_of(g, arguments);
-	g->restore_said = memfd_create("restore", MFD_CLOEXEC);
-	int r = g->restore_said < 0 ? -errno : spawn(g, arguments);
+	if (ftruncate(g->restore_said, 0) < 0)
+		return -errno;
+	arguments_of(g, resume, arguments);
+	int r = spawn(g, arguments);
+	return r < 0 ? r
+		     : sd_event_add_child(g->daemon->loop, &g->restore_end, g->restore, WEXITED,
+					  on_end, g);
+}
+
+static void resume(struct guest *g)
+{
+	struct fault f;
+	int r = open_words(g, O_CREAT);
+
 	if (!r)
-		r = sd_event_add_child(g->daemon->loop, &g->restore_end, g->restore, WEXITED,
-				       on_end, g);
+		r = begin(g, true);
+	if (r < 0) {
+		fault_errno(&f, r, "start vmguard restore --resume for %s", g->name);
+		go_on_or_end(g, f.text);
+	}
+}
+
+/* Of one that is not our child nobody says how it ended: where no page is missing and the guest
+ * runs, well. */
+static void end_unseen(struct guest *g)
+{
+	char words[GUARD_WHY_BYTES];
+
+	if (g->restore_said >= 0)
+		last_words(g->restore_said, words);
+	else
+		snprintf(words, sizeof(words), "its QEMU has ended");
+	tell_end(g, g->guard.present ? NULL : words);
+}
+
+static int on_time(sd_event_source *source, uint64_t us, void *guest)
+{
+	struct guest *g = guest;
+	enum pages pages = pages_of(g);
+
+	(void)source;
+	(void)us;
+	g->restore_lacks = g->restore_lacks || pages != PAGES_THERE;
+	if (is_restored(g) || pages == PAGES_COMING)
+		look_in(g, LOOK_MS);
+	else if (pages == PAGES_MISSING && !g->restore_failures)
+		go_on_or_end(g, "the vmguard that brought them is gone");
+	else if (pages == PAGES_MISSING)
+		resume(g);
+	else
+		end_unseen(g);
+	return 0;
+}
+
+bool restore_find(struct guest *g)
+{
+	char path[PATH_ROOM];
+
+	if (!open_words(g, 0) && is_restored(g))
+		return true;
+	if (pages_of(g) != PAGES_THERE)
+		return true;
+	path_of(g, path, sizeof(path)); /* of one that has ended meanwhile */
+	unlink(path);
+	forget(g);
+	return false;
+}
+
+void restore_adopt(struct guest *g)
+{
+	requests_begin_restore(g);
+	if (look_in(g, 0) < 0)
+		tell_end(g, "no memory to go on with its restore");
+}
+
+int restore_begin(struct guest *g, struct fault *f)
+{
+	int r = open_words(g, O_CREAT);
+
+	if (!r && (is_restored(g) || pages_of(g) != PAGES_THERE))
+		r = look_in(g, 0); /* somebody else's, that is not over */
+	else if (!r)
+		r = begin(g, false);
 	if (r < 0) {
 		forget(g);
 		return fault_errno(f, r, "start vmguard restore for %s", g->name);

@@ -39,11 +39,12 @@ enum event_kind {
 	EVENT_GUEST_PROTECTED,
 	EVENT_GUEST_UNPROTECTED,
 	EVENT_POLICY_CHANGED,
-	EVENT_GUEST_RUNS,      /* it was started, or seen for the first time */
-	EVENT_GUEST_ENDED,     /* by its user: no outage */
-	EVENT_GUEST_DIED,      /* its QEMU ended otherwise */
-	EVENT_GUEST_CONTINUED, /* after that */
-	EVENT_GUEST_DOWN,      /* a person has to say what comes */
+	EVENT_GUEST_RUNS,	   /* it was started, or seen for the first time */
+	EVENT_GUEST_ENDED,	   /* by its user: no outage */
+	EVENT_GUEST_DIED,	   /* its QEMU ended otherwise */
+	EVENT_GUEST_CONTINUED,	   /* after that */
+	EVENT_RESTORE_INTERRUPTED, /* it lacks pages, and is gone on with */
+	EVENT_GUEST_DOWN,	   /* a person has to say what comes */
 	EVENT_CHECKPOINT_TAKEN,
 	EVENT_CHECKPOINT_LATE, /* the last one is older than its interval allows */
 	EVENT_CHECKPOINT_DELETED,

@@ -27,6 +27,8 @@ static const struct {
 	[EVENT_GUEST_DIED] = {"guest-died", EVENT_ERROR, "1898d0ee185443eeb2faf0f1552af6c1"},
 	[EVENT_GUEST_CONTINUED] = {"guest-continued", EVENT_WARNING,
 				   "ba7ec3cde1e740269705a02e6faf8870"},
+	[EVENT_RESTORE_INTERRUPTED] = {"restore-interrupted", EVENT_WARNING,
+				       "9d72bcbe9fe545c18f215cd72b7ea3fb"},
 	[EVENT_GUEST_DOWN] = {"guest-down", EVENT_ERROR, "0669a6672e6a4cb4819f868f931eb956"},
 	[EVENT_CHECKPOINT_TAKEN] = {"checkpoint-taken", EVENT_INFO,
 				    "bbd3eace9f9f4aaba34516848ff21422"},
