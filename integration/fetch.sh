@@ -24,7 +24,7 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 check
 	libinih-dev libcurl4-gnutls-dev libgnutls28-dev libmicrohttpd-dev libsystemd-dev
 	qemu-system-x86 qemu-utils busybox-static cpio)
 test_packages=(clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck
-	universal-ctags mandoc qemu-block-extra seabios ipxe-qemu
+	universal-ctags mandoc zsh qemu-block-extra seabios ipxe-qemu
 	ceph-mon ceph-osd ceph-mgr ceph-common socat strace procps iproute2
 	curl chromium systemd python3-yaml python3-jsonschema)
 qemu10_packages=("qemu-system-x86/$release-backports" "qemu-system-common/$release-backports"

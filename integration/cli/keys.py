@@ -7,7 +7,7 @@
 SETUP is read by the shell first. Each line of the cases is what is typed before the TAB, and
 
     vmguard sta => <vmguard><status>        the words that the shell then has
-    vmguard info we =? web web@             what it shows to choose from, among others
+    vmguard info we =? web web@             the ends of words that it shows to choose from
 """
 import os
 import pty
@@ -57,7 +57,8 @@ class Terminal:
     def offers(self, typed, words):
         """TAB shows these words; then the line is empty again."""
         self.type(f"{typed}\t")
-        self.wait_for("".join(rf"(?=(?s:.*)\s{re.escape(w)}\s)" for w in words), f"{words} for {typed!r}")
+        shown = "".join(rf"(?=(?s:.*)\s\S*{re.escape(word)}\s)" for word in words)
+        self.wait_for(shown, f"{words} for {typed!r}")
         self.shown("\x05\x15show nothing", "an empty line")
 
 

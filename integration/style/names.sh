@@ -13,7 +13,7 @@ while read -r file; do
 		echo "$file: no SPDX line among the first three"
 		bad=1
 	}
-done < <(files '\.(c|h|S|sh|py|js|css|html|svg)$|(^|/)meson\.build$|^meson_options\.txt$|^\.clang-|^\.ci/run$|^integration/libvirt/qemu$')
+done < <(files '\.(c|h|S|sh|bash|zsh|py|js|css|html|svg)$|(^|/)meson\.build$|^meson_options\.txt$|^\.clang-|^\.ci/run$|^integration/libvirt/qemu$')
 
 if files '(^|/)(utils?|common|misc|helpers?|manager)(\.|/|_test\.)'; then
 	echo "the names above say nothing about what is in there"

@@ -7,4 +7,4 @@ set -euo pipefail
 . "$(dirname "$0")/files.sh"
 need shellcheck
 
-files '\.sh$|^\.ci/run$|^integration/libvirt/qemu$' | xargs shellcheck -x
+files '\.(sh|bash)$|^\.ci/run$|^integration/libvirt/qemu$' | xargs shellcheck -x

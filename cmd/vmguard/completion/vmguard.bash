@@ -32,10 +32,11 @@ _vmguard() {
 		[[ ${#lines[@]} -gt 1 || ${COMPREPLY[0]} != *[@:=] ]] || compopt -o nospace
 	fi
 
-	# what stands before the last place where bash splits stays as it is
+	# what stands before the last place where bash splits stays as it is, but for an "@" there
 	breaks=${COMP_WORDBREAKS//[^@:=]/}
 	if [[ $breaks && $begun == *["$breaks"]* ]]; then
 		begun=${begun%"${begun##*["$breaks"]}"}
+		begun=${begun%@}
 		COMPREPLY=("${COMPREPLY[@]#"$begun"}")
 	fi
 }
