@@ -169,7 +169,6 @@ step "both are killed"
 pid=$(feeder)
 process_kill daemon
 kill -KILL "$pid"
-echo 4M >"$STORY/rate"
 daemon_starts
 wait_until 60 feeder_is_not "$pid"
 progressed web 3
@@ -180,7 +179,7 @@ process_kill daemon
 daemon_starts
 wait_until 30 is_state web continuing
 [ "$(feeder)" = "$pid" ] || fail "another process feeds it"
-wait_until 180 complete
+wait_until 300 complete
 wait_until 30 is_state web watching
 linux_verifies web 1
 is_captured web
