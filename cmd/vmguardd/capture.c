@@ -22,10 +22,10 @@ struct capture_job {
 
 /* ---- what is kept open -------------------------------------------------------------------- */
 
-static void tell_nobody(void *unused, const struct fault *f)
+/* Damage that was found, what could not be removed: told when the capture is over. */
+static void note_fault(void *kept, const struct fault *f)
 {
-	(void)unused;
-	(void)f;
+	((struct kept *)kept)->told = *f;
 }
 
 /* What is free in memory for one capture where all run at once that may. */
@@ -36,7 +36,7 @@ static uint64_t spool_of(const struct config *c, const struct policy *p)
 	return p->spool_bytes && p->spool_bytes < share ? p->spool_bytes : share;
 }
 
-static struct session_terms terms_of(const struct kept *k)
+static struct session_terms terms_of(struct kept *k)
 {
 	const struct policy *p = &k->policy;
 
@@ -52,7 +52,8 @@ static struct session_terms terms_of(const struct kept *k)
 		.capture = {.spool_bytes = k->spool_bytes,
 			    .max_rate = p->max_rate,
 			    .without_disks = p->without_disks},
-		.tell = tell_nobody,
+		.tell = note_fault,
+		.context = k,
 	};
 }
 
@@ -129,6 +130,30 @@ static void tell_failure(struct guest *g, const struct capture_job *c)
 	guard_tell(&g->guard, &news, daemon_now_ms());
 }
 
+/* Once, however often it is so. */
+static void warn(struct guest *g, const struct fault *f)
+{
+	struct event e;
+
+	if (!strcmp(g->warned, f->text))
+		return;
+	snprintf(g->warned, sizeof(g->warned), "%s", f->text);
+	event_begin(&e, EVENT_CAPTURE_WARNED, g->name);
+	event_say(&e, "%s", f->text);
+	daemon_tell(g->daemon, &e);
+}
+
+static void tell_warnings(struct guest *g, struct capture_job *c)
+{
+	if (c->prune_fault.code)
+		warn(g, &c->prune_fault);
+	else if (c->kept->told.code)
+		warn(g, &c->kept->told);
+	else if (c->base.result == 0)
+		g->warned[0] = '\0';
+	c->kept->told.code = 0;
+}
+
 static void tell_checkpoint(struct guest *g, const struct capture_job *c)
 {
 	const struct guard_news news = {.event = GUARD_CAPTURED, .checkpoint = c->result.id.number};
@@ -173,6 +198,7 @@ static void done(struct job *base)
 		tell_checkpoint(g, c);
 	else
 		tell_failure(g, c);
+	tell_warnings(g, c);
 	free(c);
 	if (!is_of_use(g, kept))
 		capture_forget(g);

@@ -17,6 +17,7 @@ struct kept {
 	char guest[STORE_NAME_BYTES];
 	char store[CONFIG_TEXT_BYTES];
 	uint64_t spool_bytes;
+	struct fault told; /* that is no error of the capture; code 0: nothing */
 };
 
 enum guest_stage {
@@ -50,12 +51,13 @@ struct guest {
 	struct job *capture;
 	struct taken history[HISTORY]; /* a ring; the next is at taken % HISTORY */
 	uint64_t taken;
-	uint64_t written_bytes;	 /* since the daemon was started */
-	struct operation *asked; /* for a capture or a restore, not over; or NULL */
-	bool late;		 /* that was told */
-	pid_t restore;		 /* the process, or 0 */
-	int restore_said;	 /* what it says: a file that it has locked; -1 */
-	bool restore_lacks;	 /* the guest has run without all its pages */
+	uint64_t written_bytes;	       /* since the daemon was started */
+	struct operation *asked;       /* for a capture or a restore, not over; or NULL */
+	char warned[FAULT_TEXT_BYTES]; /* that was told, too */
+	bool late;		       /* that was told */
+	pid_t restore;		       /* the process, or 0 */
+	int restore_said;	       /* what it says: a file that it has locked; -1 */
+	bool restore_lacks;	       /* the guest has run without all its pages */
 	unsigned restore_failures;
 	sd_event_source *restore_end, *restore_timer;
 	sd_event_source *qemu_end;     /* of one without libvirt, while it runs */

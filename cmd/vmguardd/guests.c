@@ -333,6 +333,29 @@ static int kind_of(const struct guard_transition *t)
 	}
 }
 
+/* What the detail of a transition goes on from. */
+static const char *beginning(int kind)
+{
+	switch (kind) {
+	case EVENT_GUEST_RUNS:
+		return "it runs here, with a checkpoint ";
+	case EVENT_GUEST_CONTINUED:
+		return "it goes on, with a checkpoint ";
+	case EVENT_GUEST_DIED:
+		return "its QEMU died: ";
+	case EVENT_GUEST_ENDED:
+		return "it ended: ";
+	case EVENT_GUEST_DOWN:
+		return "it is down: ";
+	case EVENT_CAPTURE_FAILED:
+		return "no checkpoint, ";
+	case EVENT_CAPTURE_REFUSED:
+		return "no checkpoint: ";
+	default:
+		return "";
+	}
+}
+
 static void moved(struct guard_sink *sink, struct guard *g, const struct guard_transition *t)
 {
 	struct daemon *d = (struct daemon *)sink;
@@ -354,7 +377,7 @@ static void moved(struct guard_sink *sink, struct guard *g, const struct guard_t
 		event_number(&e, "duration_ms", taken->duration_ms);
 		event_number(&e, "bytes_written", (int64_t)taken->bytes_written);
 	}
-	event_say(&e, "%s", t->detail[0] ? t->detail : line);
+	event_say(&e, "%s%s", t->detail[0] ? beginning(kind) : "", t->detail[0] ? t->detail : line);
 	daemon_tell(d, &e);
 }
 

@@ -21,6 +21,22 @@ static void accept_operation(struct api_request *r, const struct operation *o)
 	api_answer_json(r, 202, operation_json(o));
 }
 
+/* Only what a person asked for: the rest has events of its own. */
+static void tell(struct guest *g, const struct operation *o)
+{
+	bool done = o->state == OPERATION_DONE;
+	struct event e;
+
+	if (!o->who[0])
+		return;
+	event_begin(&e, done ? EVENT_OPERATION_DONE : EVENT_OPERATION_FAILED, g->name);
+	e.checkpoint = o->checkpoint;
+	event_number(&e, "operation", (int64_t)o->id);
+	event_say(&e, "operation %" PRIu64 ", asked for by %s, %s%s", o->id, o->who,
+		  done ? "is done" : "has failed: ", done ? "" : o->fault);
+	daemon_tell(g->daemon, &e);
+}
+
 void requests_end(struct guest *g, uint64_t checkpoint, const char *why)
 {
 	struct operation *o = g->asked;
@@ -30,6 +46,7 @@ void requests_end(struct guest *g, uint64_t checkpoint, const char *why)
 	g->asked = NULL;
 	o->checkpoint = checkpoint;
 	operation_end(g->daemon->operations, o, why, wall_ms());
+	tell(g, o);
 }
 
 /* Whether what was asked for is still to come in this state. */

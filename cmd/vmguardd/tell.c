@@ -75,19 +75,19 @@ static int open_webhooks(struct daemon *d, struct fault *f)
 	return r < 0 ? fault_errno(f, r, "follow webhooks") : 0;
 }
 
-static void close_webhooks(struct daemon *d)
+static void close_webhooks(struct daemon *d, int64_t limit_ms)
 {
 	d->webhook_news = sd_event_source_disable_unref(d->webhook_news);
 	if (d->webhooks)
 		events_remove_sink(d->events, webhooks_sink(d->webhooks));
-	webhooks_close(d->webhooks, LAST_DELIVERY_MS);
+	webhooks_close(d->webhooks, limit_ms);
 	d->webhooks = NULL;
 	d->webhook_count = 0;
 }
 
 int tell_reopen_webhooks(struct daemon *d, struct fault *f)
 {
-	close_webhooks(d);
+	close_webhooks(d, 0);
 	return open_webhooks(d, f);
 }
 
@@ -111,7 +111,7 @@ void tell_close(struct daemon *d)
 {
 	if (d->started_ms)
 		daemon_say(d, EVENT_DAEMON_STOPPED, "stopped");
-	close_webhooks(d);
+	close_webhooks(d, LAST_DELIVERY_MS);
 	if (d->events && d->journal)
 		events_remove_sink(d->events, journal_sink(d->journal));
 	journal_close(d->journal);

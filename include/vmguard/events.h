@@ -47,9 +47,9 @@ enum event_kind {
 	EVENT_GUEST_DOWN,	   /* a person has to say what comes */
 	EVENT_CHECKPOINT_TAKEN,
 	EVENT_CHECKPOINT_LATE, /* the last one is older than its interval allows */
-	EVENT_CHECKPOINT_DELETED,
 	EVENT_CAPTURE_REFUSED, /* the guest is paused, migrates or is being restored */
 	EVENT_CAPTURE_FAILED,
+	EVENT_CAPTURE_WARNED,  /* the checkpoint is there, but not all is as it should be */
 	EVENT_CAPTURE_RESCUED, /* one that was under way when the daemon died */
 	EVENT_STORE_AWAY,
 	EVENT_STORE_BACK,

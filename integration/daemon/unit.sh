@@ -58,11 +58,17 @@ protect web "qmp=$STORY/web.qmp" interval=500ms >/dev/null
 wait_until 60 is_beyond web 2
 
 step "its settings are read again"
-printf '[limits]\ncaptures-per-host = 7\n' >>"$VMGUARD_CONFIG"
+process_start hook python3 -u "$(dirname "$0")/hook.py" "$STORY/secret" "$STORY/port"
+printf 'a secret' >"$STORY/secret"
+chmod 600 "$STORY/secret"
+wait_until 30 test -s "$STORY/port"
+printf '%s\n' '[limits]' 'captures-per-host = 7' '[webhook chat]' "secret-file = $STORY/secret" \
+	"url = http://127.0.0.1:$(<"$STORY/port")/here" 'severity = info' '[limits]' >>"$VMGUARD_CONFIG"
 kill -HUP "$(process_pid daemon)"
 wait_until 30 told RELOADING=1
 limit_is() { ask GET /v1/host | grep -q "\"limit\":$1"; }
 wait_until 30 limit_is 7
+wait_until 30 grep -q '^signed config-taken' "$STORY/hook.log"
 echo "captures-per-hst = 8" >>"$VMGUARD_CONFIG"
 kill -HUP "$(process_pid daemon)"
 wait_until 30 grep -q "captures-per-hst" "$STORY/daemon.log"
