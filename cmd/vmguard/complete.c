@@ -46,16 +46,17 @@ static void offer(struct completion *c, const char *word, const char *about)
 static const char *value_of(const struct completion *c, const char *name)
 {
 	size_t length = strlen(name);
+	bool is_next = false;
 
 	for (int i = 1; i < c->line.count - 1; i++) {
 		const char *word = c->line.words[i];
+		bool is_it = !strncmp(word, "--", 2) && !strncmp(word + 2, name, length);
 
-		if (strncmp(word, "--", 2) != 0 || strncmp(word + 2, name, length) != 0)
-			continue;
-		if (word[2 + length] == '=')
+		if (is_next)
+			return word;
+		if (is_it && word[2 + length] == '=')
 			return word + 2 + length + 1;
-		if (!word[2 + length] && i + 1 < c->line.count - 1)
-			return c->line.words[i + 1];
+		is_next = is_it && !word[2 + length];
 	}
 	return NULL;
 }
@@ -302,7 +303,7 @@ int complete_main(const struct verb *const *verbs, int count, char **words)
 
 	if (!count)
 		return EXIT_USAGE;
-	complete_find(&c.line, &c.place);
+	c.place = complete_find(&c.line);
 	c.begun_bytes = strlen(c.place.begun);
 	setvbuf(stdout, NULL, _IOFBF, OUTPUT_BYTES);
 	signal(SIGALRM, give_up);

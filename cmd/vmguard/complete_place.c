@@ -193,25 +193,37 @@ static const struct verb *find_verb(const struct complete_line *l)
 	return NULL;
 }
 
-void complete_find(const struct complete_line *l, struct complete_place *p)
+/* Goes through the words before the last. Whether one of them says what the last one is. */
+static bool place_behind_others(struct complete_place *p, const struct complete_line *l, int last,
+				int *operands_before)
 {
-	int last = l->count - 1, operands_before = 0;
-
-	*p = (struct complete_place){.begun = l->words[last]};
-	if (!last)
-		p->kind = COMPLETE_VERBS;
-	else
-		p->verb = find_verb(l);
-	for (int i = 1; p->verb && i < last; i++) {
+	for (int i = 1; i < last; i++) {
 		const char *word = l->words[i];
 
-		if (!strcmp(word, "--"))
-			return place_behind(p, last - i - 1);
-		if (*word != '-' || !word[1]) /* "-" is a file */
-			operands_before++;
-		else if (takes_next(p->verb, word + strspn(word, "-")) && ++i == last)
-			return place_in_value(p, word + 2, strlen(word + 2));
+		if (!strcmp(word, "--")) {
+			place_behind(p, last - i - 1);
+			return true;
+		}
+		if (*word != '-' || !word[1]) { /* "-" is a file */
+			++*operands_before;
+		} else if (takes_next(p->verb, word + strspn(word, "-")) && ++i == last) {
+			place_in_value(p, word + 2, strlen(word + 2));
+			return true;
+		}
 	}
-	if (p->verb)
-		place_last(p, operands_before);
+	return false;
+}
+
+struct complete_place complete_find(const struct complete_line *l)
+{
+	int last = l->count - 1, operands_before = 0;
+	struct complete_place p = {.begun = l->words[last]};
+
+	if (!last)
+		p.kind = COMPLETE_VERBS;
+	else
+		p.verb = find_verb(l);
+	if (p.verb && !place_behind_others(&p, l, last, &operands_before))
+		place_last(&p, operands_before);
+	return p;
 }

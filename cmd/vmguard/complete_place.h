@@ -42,7 +42,7 @@ struct complete_place {
 };
 
 /* The pointers are into the line and constants. */
-void complete_find(const struct complete_line *l, struct complete_place *p);
+struct complete_place complete_find(const struct complete_line *l);
 
 /* Whether a verb takes --KEY VALUE for every setting of a policy. */
 bool complete_takes_settings(const struct verb *verb);

@@ -39,7 +39,7 @@ static enum complete_kind at(const char *typed)
 	snprintf(text, sizeof(text), "%s", typed);
 	while (rest)
 		words[count++] = strsep(&rest, " ");
-	complete_find(&(struct complete_line){verbs, words, count}, &place);
+	place = complete_find(&(struct complete_line){verbs, words, count});
 	return place.kind;
 }
 
