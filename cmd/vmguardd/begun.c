@@ -26,28 +26,28 @@ struct rescue {
 	struct fault fault;
 };
 
-static void path_of(const struct daemon *d, const char *guest, char path[PATH_ROOM])
+static void path_of(const char *run_directory, const char *guest, char path[PATH_ROOM])
 {
-	snprintf(path, PATH_ROOM, "%s/" PREFIX "%s", d->config.run_directory, guest);
+	snprintf(path, PATH_ROOM, "%s/" PREFIX "%s", run_directory, guest);
 }
 
-void begun_write(const struct guest *g)
+void begun_write(const struct kept *k)
 {
 	char path[PATH_ROOM];
 
-	path_of(g->daemon, g->name, path);
+	path_of(k->run_directory, k->guest, path);
 	FILE *file = fopen(path, "we");
 	if (!file)
 		return; /* the policy leads to it, too, only later */
-	fprintf(file, "%s\n%s\n%s\n", g->policy.qmp, g->policy.domain, g->policy.connect);
+	fprintf(file, "%s\n%s\n%s\n", k->policy.qmp, k->policy.domain, k->policy.connect);
 	fclose(file);
 }
 
-void begun_remove(const struct daemon *d, const char *guest)
+void begun_remove(const char *run_directory, const char *guest)
 {
 	char path[PATH_ROOM];
 
-	path_of(d, guest, path);
+	path_of(run_directory, guest, path);
 	unlink(path);
 }
 
@@ -82,7 +82,7 @@ static void done(struct job *base)
 	struct daemon *d = c->daemon;
 
 	guest_tell_rescue(d, c->guest, &c->report);
-	begun_remove(d, c->guest);
+	begun_remove(d->config.run_directory, c->guest);
 	d->rescues--;
 	free(c);
 	daemon_step(d);
@@ -106,7 +106,7 @@ static struct rescue *read_note(struct daemon *d, const char *guest)
 	struct rescue *c = calloc(1, sizeof(*c));
 	char path[PATH_ROOM];
 
-	path_of(d, guest, path);
+	path_of(d->config.run_directory, guest, path);
 	FILE *file = c ? fopen(path, "re") : NULL;
 	if (!file) {
 		free(c);
@@ -121,7 +121,7 @@ static struct rescue *read_note(struct daemon *d, const char *guest)
 	if (whole)
 		return c;
 	free(c); /* killed before it was written: nothing had begun */
-	begun_remove(d, guest);
+	begun_remove(d->config.run_directory, guest);
 	return NULL;
 }
 

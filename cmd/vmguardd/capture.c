@@ -67,6 +67,7 @@ struct kept *kept_new(const struct guest *g)
 	k->spool_bytes = spool_of(&g->daemon->config, &g->policy);
 	snprintf(k->guest, sizeof(k->guest), "%s", g->name);
 	snprintf(k->store, sizeof(k->store), "%s", g->daemon->config.store);
+	snprintf(k->run_directory, sizeof(k->run_directory), "%s", g->daemon->config.run_directory);
 	const struct session_terms terms = terms_of(k);
 	session_init(&k->session, &terms);
 	return k;
@@ -91,12 +92,11 @@ static void on_progress(void *context, const struct capture_progress *p)
 	atomic_store(&c->spool_bytes, p->spool_bytes);
 }
 
-static int run(struct job *base)
+static int capture(struct capture_job *c)
 {
-	struct capture_job *c = (struct capture_job *)base;
 	struct session *s = &c->kept->session;
 
-	s->terms.capture.stop = &base->stop;
+	s->terms.capture.stop = &c->base.stop;
 	s->terms.capture.progress = on_progress;
 	s->terms.capture.progress_context = c;
 	int r = session_open(s, &c->fault);
@@ -106,6 +106,17 @@ static int run(struct job *base)
 		return 0;
 	if (r < 0 && (r != -EPERM || !s->image))
 		session_close(s); /* the next one connects anew */
+	return r;
+}
+
+static int run(struct job *base)
+{
+	struct capture_job *c = (struct capture_job *)base;
+	const struct kept *k = c->kept;
+
+	begun_write(k);
+	int r = capture(c);
+	begun_remove(k->run_directory, k->guest);
 	return r;
 }
 
@@ -193,7 +204,6 @@ static void done(struct job *base)
 
 	g->capture = NULL;
 	g->kept = kept;
-	begun_remove(d, g->name);
 	if (base->result == 0)
 		tell_checkpoint(g, c);
 	else
@@ -217,10 +227,8 @@ int capture_begin(struct guest *g, struct fault *f)
 	}
 	*c = (struct capture_job){
 		.base = {.run = run, .done = done, .leave = leave}, .guest = g, .kept = g->kept};
-	begun_write(g);
 	int r = jobs_add(g->daemon->captures, &c->base, f);
 	if (r < 0) {
-		begun_remove(g->daemon, g->name);
 		free(c);
 		return r;
 	}

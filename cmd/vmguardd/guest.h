@@ -16,6 +16,7 @@ struct kept {
 	struct policy policy; /* that the session was opened with */
 	char guest[STORE_NAME_BYTES];
 	char store[CONFIG_TEXT_BYTES];
+	char run_directory[CONFIG_TEXT_BYTES];
 	uint64_t spool_bytes;
 	struct fault told; /* that is no error of the capture; code 0: nothing */
 };
@@ -130,8 +131,9 @@ void domains_tell(struct guest *g);
 void domains_free(struct daemon *d);
 
 /* begun.c */
-void begun_write(const struct guest *g);
-void begun_remove(const struct daemon *d, const char *guest);
+/* These two in the worker: the loop waits for no disk. */
+void begun_write(const struct kept *k);
+void begun_remove(const char *run_directory, const char *guest);
 /* Frees the guests of captures that an earlier daemon had begun; d->rescues counts them. */
 void begun_rescue(struct daemon *d);
 void guest_tell_rescue(struct daemon *d, const char *guest, const struct rescue_report *r);

@@ -4,6 +4,9 @@
  * BOOT-ID" or "ended". libvirt's hook looks whether there is one; a daemon that is started anew
  * learns from it whose QEMU died meanwhile, or has died and was not continued yet. What ran before
  * the host was booted is nobody's outage any more: another host may have it.
+ *
+ * The loop writes it, which must not wait for a disk: the last notes may be lost with the host's
+ * power, and are written again when the domains are seen again.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -52,7 +55,7 @@ static int write_whole(const char *path, const char *text)
 	FILE *file = fopen(part, "we");
 	if (!file)
 		return -errno;
-	bool whole = fprintf(file, "%s\n", text) > 0 && !fflush(file) && !fsync(fileno(file));
+	bool whole = fprintf(file, "%s\n", text) > 0;
 	whole = !fclose(file) && whole;
 	return whole && !rename(part, path) ? 0 : -errno;
 }
