@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "vmguard/clock.h"
 #include "vmguard/config.h"
+
+enum { AGAIN_MS = 1000 };
 
 /* A file with mistakes has the defaults: what is said then may help. */
 static const struct config *settings(void)
@@ -44,6 +47,44 @@ int daemon_client(const struct arguments *a, const volatile int *stop, struct cl
 	if (a->host && a->socket)
 		return fault_set(f, -EINVAL, "either --socket or --host, not both");
 	return client_open(&options, c, f);
+}
+
+struct following {
+	int (*event)(void *context, const struct client_event *e);
+	void *context;
+	char last[32]; /* the id of the last event; "": it had none */
+	bool seen;
+};
+
+static int pass_on(void *following, const struct client_event *e)
+{
+	struct following *w = following;
+
+	w->seen = true;
+	snprintf(w->last, sizeof(w->last), "%s", e->id);
+	return w->event(w->context, e);
+}
+
+int daemon_follow(const struct arguments *a, const char *path,
+		  int (*event)(void *context, const struct client_event *e), void *context,
+		  struct fault *f)
+{
+	const volatile int *stop = interrupt_catch("");
+	struct following w = {.event = event, .context = context};
+	auto_of(client_close) struct client *c = NULL;
+	int r = daemon_client(a, stop, &c, f);
+
+	while (!r && !*stop) {
+		r = client_follow(c, path, *w.last ? w.last : NULL, pass_on, &w, f);
+		bool again = !r || (r != -EPIPE && (w.seen || r == -ECONNRESET));
+		if (*stop || !again)
+			break;
+		if (r)
+			tell_fault(NULL, f);
+		r = 0;
+		sleep_us(AGAIN_MS * 1000);
+	}
+	return *stop || r == -EPIPE ? 0 : r;
 }
 
 void daemon_guest_path(const char *guest, const char *rest, char path[DAEMON_PATH_BYTES])

@@ -13,6 +13,14 @@ const char *settings_store(void);
 int daemon_client(const struct arguments *a, const volatile int *stop, struct client **c,
 		  struct fault *f);
 
+/*
+ * Follows a stream until ^C. A daemon that is started anew is waited for, and goes on where it was;
+ * one that was never there is an error. `event` ends it with anything but 0; -EPIPE of it is none.
+ */
+int daemon_follow(const struct arguments *a, const char *path,
+		  int (*event)(void *context, const struct client_event *e), void *context,
+		  struct fault *f);
+
 /* Of a guest: "/v1/guests/web%201" and what follows. */
 enum { DAEMON_PATH_BYTES = 3 * STORE_NAME_BYTES + 64 };
 void daemon_guest_path(const char *guest, const char *rest, char path[DAEMON_PATH_BYTES]);

@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "daemon.h"
-#include "vmguard/clock.h"
 #include "vmguard/json_text.h"
 
-enum { AGAIN_MS = 1000, LAST = 20, PATH_BYTES = 4 * STORE_NAME_BYTES };
+enum { LAST = 20, PATH_BYTES = 4 * STORE_NAME_BYTES };
 
 static void print_event(const struct arguments *a, struct json_object *e)
 {
@@ -57,51 +56,28 @@ static int list(const struct arguments *a, struct fault *f)
 
 /* ---- those that come ------------------------------------------------------------------------ */
 
-struct follow {
-	const struct arguments *arguments;
-	char last[32]; /* the id of the last one; "": none came */
-};
-
-static int on_event(void *follow, const struct client_event *e)
+static int on_event(void *arguments, const struct client_event *e)
 {
-	struct follow *w = follow;
 	struct json_object *o;
 	struct fault f;
 
-	snprintf(w->last, sizeof(w->last), "%s", e->id);
 	if (!strcmp(e->kind, "gap")) {
 		fprintf(stderr, "vmguard: some events are missing: they are not kept any more\n");
 		return 0;
 	}
 	if (json_text_read(e->data, strlen(e->data), &o, &f) < 0)
 		return 0;
-	print_event(w->arguments, o);
+	print_event(arguments, o);
 	json_object_put(o);
 	return fflush(stdout) == EOF ? -EPIPE : 0;
 }
 
-/* A daemon that is started anew is waited for, and goes on where it was. */
 static int follow(const struct arguments *a, struct fault *f)
 {
-	const volatile int *stop = interrupt_catch("");
-	auto_of(client_close) struct client *c = NULL;
-	struct follow w = {.arguments = a};
 	char path[PATH_BYTES];
-	bool seen = false;
-	int r = daemon_client(a, stop, &c, f);
 
 	path_of(a, "", path);
-	while (!r && !*stop) {
-		r = client_follow(c, path, *w.last ? w.last : NULL, on_event, &w, f);
-		seen = seen || !r || r == -ECONNRESET || *w.last;
-		if (*stop || (r && !seen) || r == -EPIPE)
-			break;
-		if (r)
-			tell_fault(NULL, f);
-		r = 0;
-		sleep_us(AGAIN_MS * 1000);
-	}
-	return *stop || r == -EPIPE ? 0 : r;
+	return daemon_follow(a, path, on_event, (void *)a, f);
 }
 
 static int events_run(int argc, char **argv)

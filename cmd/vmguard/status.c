@@ -8,10 +8,7 @@
 
 #include "daemon.h"
 #include "guests_table.h"
-#include "vmguard/clock.h"
 #include "vmguard/json_text.h"
-
-enum { AGAIN_MS = 1000 };
 
 static bool wants_colours(void)
 {
@@ -48,27 +45,6 @@ static int show(void *arguments, const struct client_event *e)
 		json_object_put(list);
 	}
 	return fflush(stdout) == EOF ? -EPIPE : 0;
-}
-
-/* A daemon that is started anew is waited for; one that was never there is an error. */
-static int watch(const struct arguments *a, struct fault *f)
-{
-	const volatile int *stop = interrupt_catch("");
-	auto_of(client_close) struct client *c = NULL;
-	bool seen = false;
-	int r = daemon_client(a, stop, &c, f);
-
-	while (!r && !*stop) {
-		r = client_follow(c, "/v1/guests", NULL, show, (void *)a, f);
-		seen = seen || !r || r == -ECONNRESET;
-		if (*stop || (r && !seen) || r == -EPIPE)
-			break;
-		if (r)
-			tell_fault(NULL, f);
-		r = 0;
-		sleep_us(AGAIN_MS * 1000);
-	}
-	return *stop || r == -EPIPE ? 0 : r;
 }
 
 /* ---- once ----------------------------------------------------------------------------------- */
@@ -115,7 +91,7 @@ static int status_run(int argc, char **argv)
 		return exit;
 	if (a.rest_count > 1 || (a.watch && a.rest_count))
 		return usage_error(&verb_status, "one NAME at most, and none with --watch");
-	int r = a.watch ? watch(&a, &f) : once(&a, &f);
+	int r = a.watch ? daemon_follow(&a, "/v1/guests", show, &a, &f) : once(&a, &f);
 	return r < 0 ? report_fault(&f) : r;
 }
 

@@ -5,15 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "text.h"
 #include "vmguard/events.h"
 #include "vmguard/json_add.h"
+#include "vmguard/utf8.h"
 
 void event_begin(struct event *e, enum event_kind kind, const char *guest)
 {
 	*e = (struct event){.kind = kind};
 	snprintf(e->guest, sizeof(e->guest), "%s", guest ? guest : "");
-	text_clean(e->guest);
+	utf8_clean(e->guest);
 }
 
 static struct event_field *field_add(struct event *e, const char *name)
@@ -36,7 +36,7 @@ void event_text(struct event *e, const char *name, const char *text)
 
 	field->is_text = true;
 	snprintf(field->text, sizeof(field->text), "%s", text);
-	text_clean(field->text);
+	utf8_clean(field->text);
 }
 
 void event_say(struct event *e, const char *format, ...)
@@ -46,7 +46,7 @@ void event_say(struct event *e, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(e->sentence, sizeof(e->sentence), format, arguments);
 	va_end(arguments);
-	text_clean(e->sentence);
+	utf8_clean(e->sentence);
 }
 
 const char *event_line(const struct event *e, char line[EVENT_LINE_BYTES])

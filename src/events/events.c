@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "text.h"
 #include "vmguard/clock.h"
+#include "vmguard/utf8.h"
 
 enum { SEQUENCE_SHIFT = 10 };
 
@@ -29,7 +29,7 @@ int events_new(const char *host, size_t room, struct events **out, struct fault 
 	if (!e)
 		return fault_errno(f, room ? -ENOMEM : -EINVAL, "keep the last %zu events", room);
 	snprintf(e->host, sizeof(e->host), "%s", host);
-	text_clean(e->host);
+	utf8_clean(e->host);
 	e->room = room;
 	e->first = e->next = (uint64_t)wall_ms() << SEQUENCE_SHIFT;
 	return 0;
