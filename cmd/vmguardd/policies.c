@@ -52,9 +52,22 @@ static int protect(struct change *c, struct store *s)
 	return r;
 }
 
+/* The checkpoints under this name are of one guest. */
+static int check_same(const char *guest, const struct policy *was, const struct policy *is,
+		      struct fault *f)
+{
+	if (!strcmp(was->domain, is->domain) && !strcmp(was->connect, is->connect) &&
+	    !strcmp(was->qmp, is->qmp))
+		return 0;
+	return fault_set(f, -EINVAL,
+			 "which guest %s is cannot be changed: 'vmguard unprotect %s', and protect "
+			 "the other one",
+			 guest, guest);
+}
+
 static int change_once(struct change *c, struct store *s)
 {
-	struct policy *p = &c->policy;
+	struct policy *p = &c->policy, was;
 	int r = policy_load(s, c->guest, p, &c->fault);
 
 	if (!r && c->generation && p->generation != c->generation)
@@ -62,8 +75,11 @@ static int change_once(struct change *c, struct store *s)
 			      "the policy of %s is of generation %" PRIu64 " now, not %" PRIu64
 			      ": read it again",
 			      c->guest, p->generation, c->generation);
+	was = *p;
 	if (!r)
 		r = policy_apply(p, c->settings, &c->fault);
+	if (!r)
+		r = check_same(c->guest, &was, p, &c->fault);
 	if (!r)
 		r = policy_check(p, &c->fault);
 	return r < 0 ? r : policy_save(s, c->guest, p, &c->fault);

@@ -74,6 +74,8 @@ answers 400 PATCH /v1/guests/web/policy '{"settings": {"intervall": "1s"}}'
 says "intervall"
 answers 400 PATCH /v1/guests/web/policy '{"settings": {"interval": "soon"}}'
 says "interval.*soon"
+answers 400 PATCH /v1/guests/web/policy '{"settings": {"qmp": "/other"}}'
+says "which guest"
 answers 400 PATCH /v1/guests/web/policy '{"setting": {}}'
 answers 400 PATCH /v1/guests/web/policy '{"settings": {}'
 answers 400 PUT /v1/guests/web/policy
