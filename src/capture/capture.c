@@ -57,12 +57,13 @@ static const char *guest_of(const struct capture *c)
 
 static void report_progress(struct capture *c)
 {
-	struct reader_figures now;
+	struct reader_figures now = c->figures;
 	struct spool_figures spool;
 
 	if (!c->options->progress)
 		return;
-	reader_figures(c->reader, &now);
+	if (c->reader) /* else it has ended */
+		reader_figures(c->reader, &now);
 	spool_figures(c->spool, &spool);
 	c->options->progress(c->options->progress_context,
 			     &(struct capture_progress){
@@ -186,7 +187,7 @@ static int drain(struct capture *c, struct fault *f)
 static int judge(struct capture *c, struct fault *f)
 {
 	struct fault read_fault;
-	int read = reader_finish(c->reader, &read_fault);
+	int read = reader_finish(give(c->reader), &read_fault);
 	int written = drain(c, f);
 
 	if (c->state.failed)
@@ -213,7 +214,7 @@ static int run_stream(struct capture *c, struct fault *f)
 	if (r < 0) {
 		standstill_end(&c->still, &late);
 		reader_quit(c->reader);
-		reader_finish(c->reader, &late);
+		reader_finish(give(c->reader), &late);
 		return r;
 	}
 	wait_for_qemu(c);
