@@ -61,7 +61,9 @@ answers 404 PATCH /v1/guests/web/policy '{"settings": {"interval": "5s"}}'
 
 step "a policy"
 follow /v1/guests
-answers 201 PUT /v1/guests/web/policy "{\"settings\": {\"qmp\": \"$STORY/web.qmp\", \"interval\": \"1h\"}}"
+# so slowly that the store is still written to when QEMU has long ended its part
+answers 201 PUT /v1/guests/web/policy \
+	"{\"settings\": {\"qmp\": \"$STORY/web.qmp\", \"interval\": \"1h\", \"max-rate\": \"64M\"}}"
 answers 409 PUT /v1/guests/web/policy "{\"settings\": {\"qmp\": \"$STORY/web.qmp\"}}"
 says "is protected already"
 answers 200 PATCH /v1/guests/web/policy '{"settings": {"keep-last": "5", "interval": "2h"}}'
