@@ -36,7 +36,7 @@ mv "$STORY/missing" "$file"
 
 # a byte in the middle of a data segment
 file=$(find "$STORY/store/web" -name 'seg-*' -size +4000k | sort | tail -n 1)
-printf '\377' | dd of="$file" bs=1 seek=1234567 conv=notrunc status=none
+flipped=$(byte_flip "$file" 1234567)
 
 step "the list does not know of a damaged page, verify names it"
 "$VMGUARD" snapshots --store "$store"
@@ -63,7 +63,7 @@ guest_is taken paused
 address=$((${where#pc.ram+} + 1234567 % 4096))
 byte=$(qmp "$STORY/taken.look" '{"execute":"human-monitor-command",
 	"arguments":{"command-line":"xp /1xb '"$address"'"}}')
-grep -q 0xff <<<"$byte" || fail "the flipped byte is not in the guest: $byte"
+grep -q "$flipped" <<<"$byte" || fail "the flipped byte is not in the guest: $byte"
 step "--whole stores it anew"
 qmp "$STORY/taken.look" '{"execute":"cont"}' >/dev/null
 "$VMGUARD" snapshot --qmp "$(json qmp <"$STORY/taken.json")" --store "$store" --name web --whole

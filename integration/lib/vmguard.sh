@@ -127,6 +127,19 @@ resume() {
 		fail "$1 cannot be gone on with"
 }
 
+# byte_flip FILE OFFSET: all bits of that byte; prints what it is now, as 0xHH
+byte_flip() {
+	python3 - "$1" "$2" <<'FLIP'
+import sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(int(sys.argv[2]))
+    byte = file.read(1)[0] ^ 255
+    file.seek(-1, 1)
+    file.write(bytes([byte]))
+    print(f"0x{byte:02x}")
+FLIP
+}
+
 # pages_damage NAME: a byte of every fourth page that the directory $STORY/store has of it
 pages_damage() {
 	local segments

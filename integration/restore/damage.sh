@@ -35,17 +35,12 @@ restore_fails() {
 		fail "a QEMU was left behind"
 }
 
-# flip FILE OFFSET
-flip() {
-	printf '\377' | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
 largest() {
 	find "$STORY/store/web" -name 'seg-*' -size +4000k | sort | sed -n "${1}p"
 }
 
 step "a flipped byte in a page"
-flip "$(largest 3)" 123456
+byte_flip "$(largest 3)" 123456
 restore_fails 'page .*+0x.* in segment .* is damaged'
 
 step "a segment that is missing"

@@ -245,7 +245,7 @@ end
 
 step "nothing is left of what fails: a damaged page, a device state that is missing"
 page=$(find "$STORY/store/web" -name 'seg-*' -size +4000k | sort | sed -n 3p)
-printf '\377' | dd of="$page" bs=1 seek=123456 conv=notrunc status=none
+byte_flip "$page" 123456
 fails full 1 'page .*\+0x.* in segment .* is damaged'
 rm -r "$STORY/store"
 cp -r "$STORY/sound" "$STORY/store"
