@@ -114,7 +114,7 @@ starts
 host_run a install -D /dev/null "/var/lib/vmguard/protected/$uuid"
 blocked "web is protected .*: the run directory" host_virsh a create "$STORY/web.xml"
 host_run a sh -c 'mkdir -p /etc/vmguard && echo "hook-when-down = alow" >/etc/vmguard/vmguard.conf'
-blocked "vmguard.conf:1: hook-when-down is allow or refuse" host_virsh a create "$STORY/web.xml"
+blocked "vmguard.conf:1: hook-when-down is refuse or allow" host_virsh a create "$STORY/web.xml"
 host_run a sh -c 'echo "hook-when-down = allow # today" >/etc/vmguard/vmguard.conf'
 host_run a sed -i 's/#/;/' /etc/vmguard/vmguard.conf
 starts
