@@ -77,7 +77,7 @@ void schedule_remove(struct schedule *s, struct schedule_guest *g);
 
 /*
  * Its grid begins anew, and its timer is set: within one interval from now, and not later than one
- * after its last checkpoint (last_ms; SCHEDULE_NEVER: it has none).
+ * after its last checkpoint (last_ms). One that has none (SCHEDULE_NEVER) is due at once.
  */
 #define SCHEDULE_NEVER INT64_MIN
 void schedule_begin(struct schedule *s, struct schedule_guest *g, int64_t now_ms, int64_t last_ms);

@@ -31,6 +31,7 @@ struct peer_channel {
 
 static struct peer {
 	struct peer_channel main, urgent;
+	int ask_fd;	     /* of the main channel; what the guest asks for goes out here */
 	bool resumes;	     /* there was another source before this one */
 	bool dies_at_resume; /* says nothing to it and goes */
 	unsigned discards, bitmaps;
@@ -184,7 +185,7 @@ static inline void note(bool *what)
 
 static inline void say(const void *bytes, size_t length)
 {
-	(void)!send(peer.main.fd, bytes, length, MSG_NOSIGNAL);
+	(void)!send(peer.ask_fd, bytes, length, MSG_NOSIGNAL);
 }
 
 #define SAY(bytes) say(bytes, sizeof(bytes) - 1)
@@ -371,6 +372,9 @@ static inline void *urgent_channel(void *channel)
 static inline void peer_begin(int fd, int urgent_fd, bool resumes)
 {
 	peer.main = (struct peer_channel){.fd = fd};
+	if (peer.ask_fd > 0)
+		close(peer.ask_fd);
+	peer.ask_fd = dup(fd); /* threads that ask may still do so when the channel is closed */
 	peer.urgent = (struct peer_channel){.fd = urgent_fd, .urgent = true};
 	if (!resumes) {
 		memset(peer.got, 0, sizeof(peer.got));

@@ -170,9 +170,9 @@ void schedule_remove(struct schedule *s, struct schedule_guest *g)
 void schedule_begin(struct schedule *s, struct schedule_guest *g, int64_t now_ms, int64_t last_ms)
 {
 	renew_grid(s, g, now_ms);
-	int64_t at_ms = g->grid_ms;
-	if (last_ms != SCHEDULE_NEVER && last_ms + g->interval_ms < at_ms)
-		at_ms = last_ms + g->interval_ms;
+	int64_t at_ms = last_ms == SCHEDULE_NEVER ? now_ms : last_ms + g->interval_ms;
+	if (at_ms > g->grid_ms)
+		at_ms = g->grid_ms;
 	schedule_arm(s, g, at_ms > now_ms ? at_ms : now_ms);
 }
 

@@ -58,7 +58,7 @@ START_TEST(guests_of_one_moment_are_spread_over_the_interval)
 
 	begin(1);
 	for (int i = 0; i < MANY; i++)
-		schedule_begin(s, add(i, 10 * SECOND), 500, SCHEDULE_NEVER);
+		schedule_begin(s, add(i, 10 * SECOND), 500, 500);
 	memcpy(sorted, guests, sizeof(sorted));
 	qsort(sorted, MANY, sizeof(sorted[0]), by_time);
 	ck_assert_int_eq(sorted[0].at_ms, 500);
@@ -66,6 +66,24 @@ START_TEST(guests_of_one_moment_are_spread_over_the_interval)
 	for (int i = 1; i < MANY; i++) /* 10 ms each, if they could lie evenly */
 		ck_assert_int_le(sorted[i].at_ms - sorted[i - 1].at_ms, 20);
 	end(MANY);
+}
+END_TEST
+
+START_TEST(one_without_a_checkpoint_is_due_at_once_and_spread_afterwards)
+{
+	begin(1);
+	for (int i = 0; i < 2; i++) {
+		schedule_begin(s, add(i, 3600 * SECOND), 500, SCHEDULE_NEVER);
+		ck_assert_int_eq(guests[i].at_ms, 500);
+	}
+	for (int i = 0; i < 2; i++) {
+		schedule_queue(s, schedule_expired(s, 500), 500);
+		ck_assert_ptr_nonnull(schedule_grant(s, 500));
+		schedule_over(s, &guests[i], true);
+		schedule_arm_next(s, &guests[i], 2000);
+	}
+	ck_assert_int_ge(labs(guests[0].at_ms - guests[1].at_ms), 600 * SECOND);
+	end(2);
 }
 END_TEST
 
@@ -243,6 +261,7 @@ START_TEST(nobody_starves_where_there_is_too_much_to_do)
 END_TEST
 
 UNIT_MAIN("schedule", guests_of_one_moment_are_spread_over_the_interval,
+	  one_without_a_checkpoint_is_due_at_once_and_spread_afterwards,
 	  timers_expire_in_their_order, the_most_late_one_relative_to_its_interval_is_first,
 	  slots_are_limited_for_the_host_and_each_store, ticks_that_pass_are_missed_and_not_queued,
 	  one_without_a_checkpoint_is_counted_when_there_is_one,
